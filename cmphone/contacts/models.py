@@ -1,0 +1,246 @@
+"""Records of contacts and of who may see them.  Rules over several rows live in services.py."""
+
+from django.contrib.auth.models import AbstractUser, Group
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+internal_name = RegexValidator(
+    r"\A[a-z][a-z0-9_-]*\Z", _("Enter lower-case letters, digits, - and _, beginning with a letter.")
+)
+field_name = RegexValidator(r"\A[a-z][a-z0-9_]*\Z", _("Enter lower-case letters, digits and _, beginning with a letter."))
+only_digits = RegexValidator(r"\A[0-9]*\Z", _("Enter digits only."))
+country_code = RegexValidator(r"\A[1-9][0-9]{0,2}\Z", _("Enter a country code without + or zeros, for example 49."))
+
+
+class User(AbstractUser):
+    """Somebody who logs in: an agent at the telephone, an administrator, or a program."""
+
+    language = models.CharField(_("language"), max_length=10, default="de", choices=[("de", _("German")), ("en", _("English"))])
+
+    @property
+    def display_name(self) -> str:
+        return self.get_full_name() or self.username
+
+
+class Labelled(models.Model):
+    """What people read instead of the internal name, in both languages."""
+
+    label_de = models.CharField(_("label (German)"), max_length=100, blank=True)
+    label_en = models.CharField(_("label (English)"), max_length=100, blank=True)
+
+    class Meta:
+        abstract = True
+
+    name: models.CharField[str, str]
+
+    def label(self, language: str | None = None) -> str:
+        """Return the label in `language` (None: the one in force), else in the other one, else the internal name."""
+        german_first = (language or get_language() or "").startswith("de")
+        first, second = (self.label_de, self.label_en) if german_first else (self.label_en, self.label_de)
+        return first or second or self.name
+
+    def __str__(self) -> str:
+        return self.label()
+
+
+class ContactKind(models.TextChoices):
+    """What a contact is."""
+
+    PERSON = "person", _("person")
+    COMPANY = "company", _("company")
+
+
+class ContactModel(models.Model):
+    """Which fields the contacts of a customer group have.  With fields for both persons and companies it has
+    two levels, and a person may belong to one company; else one.
+    """
+
+    name = models.CharField(_("internal name"), max_length=50, unique=True, validators=[internal_name])
+
+    class Meta:
+        verbose_name = _("contact model")
+        verbose_name_plural = _("contact models")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IndexScope(models.TextChoices):
+    """Whom a number in a field finds."""
+
+    NONE = "", _("nobody (not indexed)")
+    LOCAL = "local", _("the contact itself")
+    UNIT = "unit", _("a company and its persons")
+    TRANSITIVE = "transitive", _("a company, its persons and cases")
+
+
+class ContactField(Labelled):
+    """A field of the persons or of the companies of a contact model."""
+
+    contact_model = models.ForeignKey(ContactModel, on_delete=models.CASCADE, related_name="fields", verbose_name=_("contact model"))
+    object = models.CharField(_("object"), max_length=10, choices=ContactKind.choices)
+    name = models.CharField(_("internal name"), max_length=50, validators=[field_name])
+    position = models.PositiveIntegerField(_("order"), default=0)
+    dialable = models.BooleanField(_("phone number"), default=False, help_text=_("The value is a dial link."))
+    indexed = models.CharField(
+        _("indexed for search"),
+        max_length=10,
+        choices=IndexScope.choices,
+        default=IndexScope.NONE,
+        blank=True,
+        help_text=_("Whom a caller's number in this field finds."),
+    )
+
+    class Meta:
+        verbose_name = _("contact field")
+        verbose_name_plural = _("contact fields")
+        ordering = ["contact_model", "object", "position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["contact_model", "object", "name"], name="one_field_of_a_name"),
+            models.CheckConstraint(condition=Q(object__in=ContactKind.values), name="field_object_is_known"),
+            models.CheckConstraint(condition=Q(indexed__in=IndexScope.values), name="field_indexed_is_known"),
+        ]
+
+
+class CustomerGroup(Labelled):
+    """Contacts that belong together: one contact model, one number plan, one set of rights."""
+
+    name = models.CharField(_("internal name"), max_length=50, unique=True, validators=[internal_name])
+    contact_model = models.ForeignKey(ContactModel, on_delete=models.PROTECT, verbose_name=_("contact model"))
+    country_prefix = models.CharField(
+        _("country prefix"),
+        max_length=3,
+        blank=True,
+        validators=[country_code],
+        help_text=_("For example 49. Empty: the system property local.country.prefix."),
+    )
+    area_prefix = models.CharField(
+        _("area prefix"), max_length=8, blank=True, validators=[only_digits], help_text=_("Without the leading zero, for example 211.")
+    )
+    company_line = models.CharField(
+        _("company line"),
+        max_length=12,
+        blank=True,
+        validators=[only_digits],
+        help_text=_("The number up to the extension, without area, for example 339903."),
+    )
+    extension_min = models.PositiveSmallIntegerField(
+        _("shortest extension"), null=True, blank=True, help_text=_("In digits. Empty: every number that is not longer is taken for an extension.")
+    )
+    extension_max = models.PositiveSmallIntegerField(_("longest extension"), null=True, blank=True, help_text=_("In digits."))
+    # What the index and the names of this group's contacts were last built from (configuration.py); empty: never.
+    built_from = models.CharField(max_length=64, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("customer group")
+        verbose_name_plural = _("customer groups")
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(country_prefix__regex=r"^([1-9][0-9]{0,2})?$"), name="country_prefix_is_a_code"),
+            models.CheckConstraint(condition=Q(area_prefix__regex="^[0-9]*$"), name="area_prefix_is_digits"),
+            models.CheckConstraint(condition=Q(company_line__regex="^[0-9]*$"), name="company_line_is_digits"),
+            models.CheckConstraint(
+                condition=Q(extension_min__isnull=True) | Q(extension_max__isnull=True) | Q(extension_min__lte=models.F("extension_max")),
+                name="shortest_extension_is_not_longer_than_the_longest",
+                violation_error_message=_("The shortest extension is longer than the longest."),
+            ),
+        ]
+
+
+class Contact(models.Model):
+    """A person or a company of one customer group, with the values of its model's fields."""
+
+    customer_group = models.ForeignKey(CustomerGroup, on_delete=models.PROTECT, verbose_name=_("customer group"))
+    kind = models.CharField(_("kind"), max_length=10, choices=ContactKind.choices)
+    company = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="persons", verbose_name=_("company")
+    )
+    external_id = models.CharField(
+        _("external id"), max_length=200, blank=True, help_text=_("The contact's key in the system it came from, if any.")
+    )
+    is_active = models.BooleanField(_("active"), default=True, help_text=_("Nobody finds an inactive contact by its number."))
+    fields = models.JSONField(_("fields"), default=dict, blank=True)
+    # Rendered when the contact or a template changes, so that a call renders nothing.
+    name = models.CharField(_("name"), max_length=300, editable=False)
+    name_details = models.CharField(max_length=300, editable=False)
+    name_list = models.CharField(max_length=300, editable=False)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("contact")
+        verbose_name_plural = _("contacts")
+        ordering = ["name", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=ContactKind.values), name="contact_kind_is_known"),
+            models.CheckConstraint(condition=Q(kind="person") | Q(company__isnull=True), name="only_a_person_has_a_company"),
+            models.UniqueConstraint(
+                fields=["customer_group", "external_id"],
+                condition=~Q(external_id=""),
+                name="one_contact_of_an_external_id",
+                violation_error_message=_("The customer group has a contact with this external id already."),
+            ),
+        ]
+        indexes = [models.Index(fields=["customer_group", "name", "id"], name="contact_group_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Queue(Labelled):
+    """Where cases of some customer groups are kept."""
+
+    name = models.CharField(_("internal name"), max_length=50, unique=True, validators=[internal_name])
+    customer_groups = models.ManyToManyField(CustomerGroup, blank=True, related_name="queues", verbose_name=_("customer groups"))
+
+    class Meta:
+        verbose_name = _("queue")
+        verbose_name_plural = _("queues")
+        ordering = ["name"]
+
+
+class Role(Group):
+    """Rights that users have by having the role.  Rights of several roles add up; there is no deny."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("role")
+        verbose_name_plural = _("roles")
+
+
+class CustomerGroupRight(models.Model):
+    """What a role may do with the contacts of a customer group."""
+
+    role = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="customer_group_rights")
+    customer_group = models.ForeignKey(CustomerGroup, on_delete=models.CASCADE, verbose_name=_("customer group"))
+    can_view = models.BooleanField(_("view"), default=True)
+    can_create = models.BooleanField(_("create"), default=False)
+    can_edit = models.BooleanField(_("edit"), default=False)
+
+    class Meta:
+        verbose_name = _("right on a customer group")
+        verbose_name_plural = _("rights on customer groups")
+        constraints = [models.UniqueConstraint(fields=["role", "customer_group"], name="one_right_of_a_role_on_a_group")]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.customer_group}"
+
+
+class QueueRight(models.Model):
+    """What a role may do with the cases of a queue."""
+
+    role = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="queue_rights")
+    queue = models.ForeignKey(Queue, on_delete=models.CASCADE, verbose_name=_("queue"))
+    can_create = models.BooleanField(_("create cases"), default=True)
+
+    class Meta:
+        verbose_name = _("right on a queue")
+        verbose_name_plural = _("rights on queues")
+        constraints = [models.UniqueConstraint(fields=["role", "queue"], name="one_right_of_a_role_on_a_queue")]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.queue}"

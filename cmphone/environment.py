@@ -1,0 +1,51 @@
+"""Reads CMPHONE_* variables strictly.  What they mean belongs to settings.py."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class SettingsError(Exception):
+    """A variable that cannot be used; its message says which, and what would be right."""
+
+
+def read_text(name: str, default: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the variable `name`, or what the file named by `name`_FILE holds, or `default`.
+
+    Raises SettingsError when there is none of these, or both of the first two.
+    """
+    path = environ.get(f"{name}_FILE")
+    if path is not None:
+        if name in environ:
+            raise SettingsError(f"Set {name} or {name}_FILE, not both.")
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}_FILE: {path} cannot be read ({error}).") from error
+    value = environ.get(name, default)
+    if value is None:
+        raise SettingsError(f"{name} is not set.  It has no default in production.")
+    return value
+
+
+def read_flag(name: str, default: bool, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the variable `name` says yes: 1/true/yes or 0/false/no, nothing else."""
+    text = read_text(name, "1" if default else "0", environ).lower()
+    if text in {"1", "true", "yes"}:
+        return True
+    if text in {"0", "false", "no"}:
+        return False
+    raise SettingsError(f"{name} must be 1 or 0, not {text!r}.")
+
+
+def read_list(name: str, default: str | None = None, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the comma-separated variable `name` as a list without empty entries."""
+    return [part.strip() for part in read_text(name, default, environ).split(",") if part.strip()]
+
+
+def read_choice(name: str, default: str, choices: set[str], environ: Mapping[str, str] = os.environ) -> str:
+    """Return the variable `name`, which must be one of `choices`."""
+    text = read_text(name, default, environ)
+    if text not in choices:
+        raise SettingsError(f"{name} must be one of {', '.join(sorted(choices))}, not {text!r}.")
+    return text

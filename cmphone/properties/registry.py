@@ -1,0 +1,88 @@
+"""Every system property there is: its name, default, meaning and what values it takes.  Pure.
+
+The first three are the vendor's; a system without them behaves as 49 / 0 / 0.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+MODULE = "cmas-core-server"
+
+
+def digits(value: str) -> str | None:
+    return None if re.fullmatch(r"[0-9]{0,6}", value) else gettext_noop("Enter digits only, at most six, or nothing.")
+
+
+def country_code(value: str) -> str | None:
+    return None if re.fullmatch(r"[1-9][0-9]{0,2}", value) else gettext_noop("Enter a country code without + or zeros, for example 49.")
+
+
+def digits_list(value: str) -> str | None:
+    if re.fullmatch(r"([0-9]{1,6}(\s*,\s*[0-9]{1,6})*)?", value):
+        return None
+    return gettext_noop("Enter digits, several codes separated by commas, or nothing.")
+
+
+def seconds(value: str) -> str | None:
+    if re.fullmatch(r"[0-9]{1,6}", value) and 30 <= int(value) <= 604_800:
+        return None
+    return gettext_noop("Enter a whole number of seconds from 30 to 604800.")
+
+
+@dataclass(frozen=True)
+class PropertyDefinition:
+    """One property.  `find_error` takes a value and returns what is wrong with it, or None."""
+
+    name: str
+    default: str
+    find_error: Callable[[str], str | None]
+    description: str
+
+
+COUNTRY_PREFIX = "local.country.prefix"
+OUTSIDE_CODES = "internal.line.access.prefix"
+TRUNK_PREFIX = "external.line.access.prefix"
+INTERNATIONAL_PREFIX = "international.access.prefix"
+SESSION_TIMEOUT = "server.session.timeout"
+REST_SESSION_TIMEOUT = "server.session.timeout.REST"
+
+DEFINITIONS = {
+    definition.name: definition
+    for definition in (
+        PropertyDefinition(COUNTRY_PREFIX, "49", country_code, _("Country code of this site, for example 49 for Germany.")),
+        PropertyDefinition(
+            OUTSIDE_CODES,
+            "0",
+            digits_list,
+            _("What the company's telephone system wants before a call out of the company, for example 0 or 9. Several codes are separated by commas."),
+        ),
+        PropertyDefinition(
+            TRUNK_PREFIX,
+            "0",
+            digits,
+            _("What stands before an area code within the country (trunk prefix), for example 0 in Germany. Empty where the country has none."),
+        ),
+        PropertyDefinition(
+            INTERNATIONAL_PREFIX,
+            "",
+            digits,
+            _("What stands before a country code when dialling abroad. Empty: the country's own, for example 00 in Germany and 011 in the USA."),
+        ),
+        PropertyDefinition(SESSION_TIMEOUT, "1800", seconds, _("Seconds without a sign of life after which a session ends.")),
+        PropertyDefinition(
+            REST_SESSION_TIMEOUT,
+            "300",
+            seconds,
+            _("The same for CM/Phone clients and other users of the REST API: the seat of a client that crashed is free again after this time."),
+        ),
+    )
+}
+
+
+def full_name(name: str) -> str:
+    """Return the name with its module, as the site file has it: `cmas-core-server.local.country.prefix`."""
+    return f"{MODULE}.{name}"

@@ -1,0 +1,68 @@
+"""Writes system properties, and counts the version of the configuration."""
+
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.utils.translation import gettext
+
+from cmphone.properties.models import SystemProperty
+from cmphone.properties.registry import DEFINITIONS
+
+
+@transaction.atomic
+def set_property(*, name: str, value: str) -> bool:
+    """Give the property `name` (without module) this value, and say whether that changed anything.
+
+    Raises ValidationError for an unknown name or a value of the wrong form.
+    """
+    definition = DEFINITIONS.get(name)
+    if definition is None:
+        raise ValidationError({"name": gettext("There is no property with this name.")}, code="unknown")
+    value = value.strip()
+    if message := definition.find_error(value):
+        raise ValidationError({"value": gettext(message)}, code="invalid")
+    mark_configuration_changed()
+    row, created = SystemProperty.objects.get_or_create(name=name, defaults={"value": value})
+    if created:
+        return value != definition.default
+    if row.value == value:
+        return False
+    row.value = value
+    row.save(update_fields=["value"])
+    return True
+
+
+def mark_configuration_changed() -> None:
+    """Count the configuration's version up.  Call it first in the transaction that changes the configuration:
+    it waits for writers of contacts that still rely on the old one, and makes later ones wait for the new.
+    """
+    _count_up("number")
+
+
+def mark_templates_changed() -> None:
+    """Likewise for a change of templates, which clients learn of by a version of its own."""
+    _count_up("number", "templates_number")
+
+
+def _count_up(*columns: str) -> None:
+    _require_transaction()
+    assignments = ", ".join(f"{column} = v.{column} + 1" for column in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into properties_configurationversion as v (id, number, templates_number) values (1, 2, 2) "  # noqa: S608
+            f"on conflict (id) do update set {assignments}"
+        )
+
+
+def hold_configuration() -> None:
+    """Keep the configuration as it is until this transaction ends.  Writers share it; a change of it waits.
+
+    Without this a contact could be indexed by settings that are replaced while it is being saved.
+    """
+    _require_transaction()
+    with connection.cursor() as cursor:
+        cursor.execute("select 1 from properties_configurationversion where id = 1 for share")
+
+
+def _require_transaction() -> None:
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("The configuration is held or changed inside a transaction only.")

@@ -1,0 +1,195 @@
+"""Settings of every process, from CMPHONE_* variables (docs/operations.md lists them).
+
+Development needs none of them; production has no default for a secret.
+"""
+
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.utils.translation import gettext_lazy as _
+
+from cmphone import embedded
+from cmphone.environment import SettingsError, read_choice, read_flag, read_list, read_text
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+ENVIRONMENT = read_choice("CMPHONE_ENVIRONMENT", "development", {"development", "production"})
+PRODUCTION = ENVIRONMENT == "production"
+
+
+def development_only(value: str) -> str | None:
+    return None if PRODUCTION else value
+
+
+SECRET_KEY = read_text("CMPHONE_SECRET_KEY", development_only("for development only: not a secret, and refused in production"))
+DEBUG = read_flag("CMPHONE_DEBUG", default=False)
+ALLOWED_HOSTS = read_list("CMPHONE_ALLOWED_HOSTS", development_only("*"))
+# The address people reach this site by, as links in answers begin.  Empty: the address the request came to.
+PUBLIC_URL = read_text("CMPHONE_PUBLIC_URL", development_only("")).rstrip("/")
+
+# Who signs licences: the base64 of an Ed25519 public key.
+DEMO_LICENSE_PUBLIC_KEY = "@@DEMO_KEY@@"
+LICENSE_PUBLIC_KEY = read_text("CMPHONE_LICENSE_PUBLIC_KEY", development_only(DEMO_LICENSE_PUBLIC_KEY))
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "cmphone",
+    "cmphone.properties",
+    "cmphone.contacts",
+    "cmphone.api",
+    "cmphone.web",
+    "numbering",
+    "templates_store",
+    "license",
+]
+
+MIDDLEWARE = [
+    "cmphone.problems.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "cmphone.urls"
+WSGI_APPLICATION = "cmphone.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def database_from_url(url: str) -> dict[str, object]:
+    """Return Django's form of a libpq URL: `postgresql://user:password@host:port/name?option=value`.
+
+    Raises SettingsError when it is not one.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise SettingsError(
+            "CMPHONE_DATABASE_URL must read postgresql://user:password@host:5432/name "
+            "(for a Unix socket: postgresql://user@/name?host=/folder)."
+        )
+    options = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        # A connection costs more than a look-up: it is kept as long as its process.
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {"connect_timeout": 5, "application_name": "cmphone", **options},
+    }
+
+
+DATABASES = {"default": database_from_url(embedded.database_url())}
+REDIS_URL = embedded.redis_url()
+
+AUTH_USER_MODEL = "contacts.User"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("de", _("German")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "cmphone" / "locale"]
+USE_I18N = True
+USE_TZ = True
+# The days of a licence begin and end in this zone.
+TIME_ZONE = read_text("CMPHONE_TIME_ZONE", "Europe/Berlin")
+
+STATIC_URL = "static/"
+STATIC_ROOT = embedded.var_folder() / "static"
+# Straight out of the packages: there is no step to forget after an update.
+WHITENOISE_USE_FINDERS = True
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_HTTPONLY = True
+SECURE_SSL_REDIRECT = PRODUCTION and read_flag("CMPHONE_HTTPS_REDIRECT", default=True)
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
+# Only behind a proxy that sets the header itself; else a client could claim to come by HTTPS.
+if read_flag("CMPHONE_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# A body is at most this long, in bytes; a longer one is refused with 413 before it is read.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["cmphone.api.authentication.SessionTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "cmphone.problems.answer_exception",
+    "UNAUTHENTICATED_USER": None,
+    # Times are RFC 3339 in UTC, whatever the site's zone.
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "cmphone",
+    "DESCRIPTION": "Who is calling: contacts by telephone number, for CM/Phone clients and integrators.",
+    "VERSION": "1",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+CELERY_BROKER_URL = embedded.celery_url(REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+# A publisher does not wait for a broker that is away: what it would have hastened, the clock does a little later.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "end timed-out sessions": {"task": "license.tasks.end_timed_out_sessions", "schedule": 60.0},
+    "rebuild what a changed setting affects": {
+        "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
+        "schedule": 15.0,
+    },
+}
+
+# Telephone numbers are personal data: no line of a log holds one.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": read_text("CMPHONE_LOG_LEVEL", "WARNING")},
+}

@@ -1,0 +1,1 @@
+"""Tests of the whole product, flat: test_<app>_<subject>.py."""
