@@ -1,0 +1,296 @@
+"""Errors as RFC 9457 problems: the classes that services raise, and the one place that shapes bodies.
+
+Every error of every path passes here: the API's, a plain 404 or 500, Django's ValidationError, a database that
+is away.  A body never tells what the caller may not know: no SQL, no trace, nothing of another user's.
+"""
+
+import logging
+import re
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypedDict
+
+from django.conf import settings
+from django.core.exceptions import (
+    DisallowedHost,
+    ObjectDoesNotExist,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    ValidationError,
+)
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from rest_framework import exceptions as drf
+
+logger = logging.getLogger(__name__)
+
+type_path = "/problems/"
+
+
+class FieldError(TypedDict):
+    """What is wrong with one value of the input; `pointer` is a JSON pointer such as `#/number`."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(Exception):
+    """An answer that is an error.  Subclasses give it a stable slug, a title and a status.
+
+    `members` are further members of the body, for example `licensed=10`; `retry_after` is in seconds.
+    """
+
+    slug: ClassVar[str]
+    title: ClassVar[str | Promise]
+    status: ClassVar[int]
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        errors: Sequence[FieldError] = (),
+        retry_after: int | None = None,
+        **members: object,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = list(errors)
+        self.retry_after = retry_after
+        self.members = members
+
+
+class InvalidRequest(Problem):
+    """The input cannot be used; `errors` says where and why."""
+
+    slug, title, status = "invalid-request", _("The request is not valid."), 400
+
+
+class NotAuthenticated(Problem):
+    """Nobody, or nobody any more, whom the system knows."""
+
+    slug, title, status = "not-authenticated", _("Log in first."), 401
+
+
+class PermissionDenied(Problem):
+    """Somebody known, without the right to do this."""
+
+    slug, title, status = "permission-denied", _("You may not do this."), 403
+
+
+class NotFound(Problem):
+    """No such thing, or none that the caller may see: the answer does not tell which."""
+
+    slug, title, status = "not-found", _("There is no such thing."), 404
+
+
+class MethodNotAllowed(Problem):
+    """The path exists, but not with this method."""
+
+    slug, title, status = "method-not-allowed", _("This address does not take this method."), 405
+
+
+class NotAcceptable(Problem):
+    """The client accepts only what is not served."""
+
+    slug, title, status = "not-acceptable", _("The answer cannot be had in this form."), 406
+
+
+class Conflict(Problem):
+    """What is asked for contradicts what is there."""
+
+    slug, title, status = "conflict", _("This contradicts what is there."), 409
+
+
+class TooLarge(Problem):
+    """A body longer than the limit."""
+
+    slug, title, status = "too-large", _("The request is too large."), 413
+
+
+class UnsupportedMediaType(Problem):
+    """A body of another type than JSON."""
+
+    slug, title, status = "unsupported-media-type", _("Send JSON."), 415
+
+
+class Throttled(Problem):
+    """Too many requests; try again after a while."""
+
+    slug, title, status = "throttled", _("Too many requests."), 429
+
+
+class ServerError(Problem):
+    """A fault of ours."""
+
+    slug, title, status = "server-error", _("Something went wrong here."), 500
+
+
+class Unavailable(Problem):
+    """Could not look: try again.  It never means that there is nothing to find."""
+
+    slug, title, status = "unavailable", _("The service is not available just now."), 503
+
+
+def shape_problem(problem: Problem, request: HttpRequest) -> HttpResponse:
+    """Return the response for a problem, in the language of the request."""
+    body = {
+        "type": _base_url(request) + type_path + problem.slug,
+        "title": str(problem.title),
+        "status": problem.status,
+        "detail": problem.detail or str(problem.title),
+        "request_id": getattr(request, "request_id", ""),
+        "errors": problem.errors,
+        **problem.members,
+    }
+    response = JsonResponse(body, status=problem.status, content_type="application/problem+json")
+    if problem.retry_after is not None:
+        response["Retry-After"] = str(problem.retry_after)
+    if problem.status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _base_url(request: HttpRequest) -> str:
+    if settings.PUBLIC_URL:
+        return str(settings.PUBLIC_URL)
+    try:
+        return f"{request.scheme}://{request.get_host()}"
+    except DisallowedHost:
+        return ""
+
+
+def as_problem(error: BaseException | None) -> Problem:
+    """Return the problem that stands for any exception; what nobody foresaw is a ServerError."""
+    match error:
+        case Problem():
+            return error
+        case ValidationError():
+            return InvalidRequest(gettext("See errors."), errors=list(_django_errors(error)))
+        case drf.ValidationError():
+            return InvalidRequest(gettext("See errors."), errors=list(_drf_errors(error.detail, "#")))
+        case drf.NotAuthenticated() | drf.AuthenticationFailed():
+            return NotAuthenticated(gettext("Send the token that a log-in gave you: Authorization: Bearer …"))
+        case drf.PermissionDenied() | DjangoPermissionDenied():
+            return PermissionDenied()
+        case drf.NotFound() | Http404() | ObjectDoesNotExist():
+            return NotFound()
+        case drf.MethodNotAllowed():
+            return MethodNotAllowed(str(error.detail))
+        case drf.NotAcceptable():
+            return NotAcceptable(str(error.detail))
+        case drf.UnsupportedMediaType():
+            return UnsupportedMediaType(str(error.detail))
+        case drf.ParseError():
+            return InvalidRequest(str(error.detail))
+        case drf.Throttled():
+            return Throttled(str(error.detail), retry_after=int(error.wait or 1))
+        case RequestDataTooBig():
+            return TooLarge()
+        case SuspiciousOperation():
+            return InvalidRequest()
+        case OperationalError() | InterfaceError():
+            return Unavailable(gettext("The database does not answer. Try again."), retry_after=5)
+        case _:
+            return ServerError(gettext("Report the request id to your administrator."))
+
+
+def _django_errors(error: ValidationError) -> Iterator[FieldError]:
+    if hasattr(error, "error_dict"):
+        for field, errors in error.error_dict.items():
+            pointer = "#" if field == "__all__" else f"#/{field}"
+            for each in errors:
+                yield from _one_django_error(each, pointer)
+    else:
+        for each in error.error_list:
+            yield from _one_django_error(each, "#")
+
+
+def _one_django_error(error: ValidationError, pointer: str) -> Iterator[FieldError]:
+    for message in error.messages:
+        yield {"pointer": pointer, "code": error.code or "invalid", "detail": message}
+
+
+def _drf_errors(detail: Any, pointer: str) -> Iterator[FieldError]:
+    if isinstance(detail, Mapping):
+        for key, value in detail.items():
+            yield from _drf_errors(value, pointer if key == "non_field_errors" else f"{pointer}/{key}")
+    elif isinstance(detail, list):
+        for index, value in enumerate(detail):
+            nested = isinstance(value, Mapping | list)
+            yield from _drf_errors(value, f"{pointer}/{index}" if nested else pointer)
+    else:
+        yield {"pointer": pointer, "code": getattr(detail, "code", "invalid"), "detail": str(detail)}
+
+
+def answer_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponseBase:
+    """Answer an exception of a REST view."""
+    return _answer(error, context["request"])
+
+
+def _answer(error: BaseException | None, request: HttpRequest) -> HttpResponse:
+    problem = as_problem(error)
+    if isinstance(problem, ServerError):
+        logger.error("Unforeseen error, request %s", getattr(request, "request_id", ""), exc_info=error)
+    elif isinstance(problem, Unavailable):
+        logger.warning("Unavailable, request %s: %s", getattr(request, "request_id", ""), type(error).__name__)
+    return shape_problem(problem, request)
+
+
+def answer_400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself refuses."""
+    return _answer(exception, request)
+
+
+def answer_403(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a refused page."""
+    return shape_problem(PermissionDenied(), request)
+
+
+def answer_404(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that does not exist, or not for this user."""
+    return shape_problem(NotFound(), request)
+
+
+def answer_500(request: HttpRequest) -> HttpResponse:
+    """Answer what no view handled."""
+    return _answer(sys.exc_info()[1], request)
+
+
+def answer_csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form that was sent from elsewhere, or after its page grew old."""
+    return shape_problem(PermissionDenied(gettext("The form is too old or came from elsewhere. Load the page again.")), request)
+
+
+class RequestIdMiddleware:
+    """Give every request an id that logs and errors name, and refuse bodies over the limit unread.
+
+    A client or proxy may send its own id as X-Request-ID: up to 64 letters, digits and dashes.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        sent = request.headers.get("X-Request-ID", "")
+        request_id = sent if re.fullmatch(r"[A-Za-z0-9-]{1,64}", sent) else uuid.uuid4().hex
+        request.request_id = request_id  # type: ignore[attr-defined]
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if limit and length.isdigit() and int(length) > limit and not request.path.startswith("/admin/"):
+            response: HttpResponse = shape_problem(TooLarge(gettext("At most %d bytes.") % limit), request)
+        else:
+            response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer a problem that a page raised; anything else stays with Django."""
+        if isinstance(exception, Problem | ValidationError | OperationalError | InterfaceError):
+            return _answer(exception, request)
+        return None
