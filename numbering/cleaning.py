@@ -1,0 +1,166 @@
+"""Takes what people write around a number off it: URIs, separators, remarks, extensions.  Pure; knows no plan.
+
+What is left of each number is a Written; what it means is for reading.py to say.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from phonenumbers import convert_alpha_characters_in_number
+
+MAX_LENGTH = 2_000
+MAX_NUMBERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One number as it was written.
+
+    `plus`: it says itself that it begins with a country code.  `digits` leaves out a zero in brackets after the
+    country code; `digits_with_zero` keeps it, and is empty where there is none.  `vanity`: the digits with letters
+    taken for digits, where letters follow digits.  `direct_dial`: how many digits at the end stand behind a dash
+    after area and line, as in `0211 339903-12`.
+    """
+
+    raw: str
+    plus: bool
+    digits: str
+    digits_with_zero: str = ""
+    extension: str = ""
+    vanity: str = ""
+    direct_dial: int = 0
+
+
+_scheme = re.compile(r"\s*(?:tel|phone|callto|sips?|fax)\s*:(?://)?", re.IGNORECASE)
+_uri_scheme = re.compile(r"(?:tel|phone|callto|sips?):", re.IGNORECASE)
+_angle_brackets = re.compile(r"<([^<>]*\d[^<>]*)>")
+_label = re.compile(r"\A[^+\d(]*[^\W\d_][^:+()]{0,30}:")
+_or = re.compile(r"[;,\n\r|]|\b(?:oder|or|und|and|ou|bzw\.?)\b", re.IGNORECASE)
+_extension = re.compile(
+    r"(?:;\s*ext\s*=|(?<![^\W\d_])(?:extension|ext|durchwahl|dw|klappe|kl|nebenstelle|nst|apparat|app|poste|interno|int|x)"
+    r"\s*[.:]?|\#)\s*(?P<digits>\d{1,7})\s*\)?\s*\Z",
+    re.IGNORECASE,
+)
+_remark = re.compile(r"\([^()]*[^\W\d_][^()]*\)|\[[^\[\]]*[^\W\d_][^\[\]]*\]")
+_zero_in_brackets = re.compile(r"(?<=\d)(\W*)[(\[]\s*0\s*[)\]]")
+_vanity = re.compile(r"\+?[\d\s()./-]*\d[\s()./-]*[A-Za-z]{3,}[A-Za-z\d\s()./-]*")
+_two_extensions = re.compile(r"(?P<line>.*\d\W+\d+\W*-\s*)(?P<first>\d{1,5})\s*/\s*(?P<second>\d{1,5})\s*")
+_dialled_direct = re.compile(r"\d\W+\d+\W*-\s*(\d{1,5})\s*\Z")
+_dialled_direct_abroad = re.compile(r"\d\W+\d+\W+\d+\W*-\s*(\d{1,5})\s*\Z")
+
+
+def to_ascii(text: str) -> str:
+    """Return `text` with every script's digits, dashes and spaces as ASCII, and invisible characters out."""
+    result = []
+    for character in unicodedata.normalize("NFKC", text):
+        category = unicodedata.category(character)
+        if category == "Nd":
+            result.append(str(unicodedata.decimal(character)))
+        elif category == "Pd":
+            result.append("-")
+        elif category == "Zs" or character == "\t":
+            result.append(" ")
+        elif category not in {"Cf", "Cc", "Co", "Cs"} or character in "\n\r":
+            result.append(character)
+    return "".join(result)
+
+
+def clean(text: str) -> tuple[Written, ...]:
+    """Return every number that `text` holds, in order; none where it holds no digit."""
+    text = to_ascii(text[:MAX_LENGTH])
+    if match := _angle_brackets.search(text):
+        text = match[1]
+    if _uri_scheme.match(text.strip()):
+        parts = [_from_uri(text.strip())]
+    else:
+        parts = [piece for part in _separate(text) for piece in _split_at_plus(part)]
+    written = [_read_part(part) for part in parts if any(c.isdecimal() for c in part)]
+    return tuple(w for w in written if w.digits or w.vanity)[:MAX_NUMBERS]
+
+
+def _from_uri(uri: str) -> str:
+    """Take the parts of a telephone URI off (RFC 3966, RFC 3261): `tel:211-1;phone-context=+49;ext=5`."""
+    body = unquote(_scheme.sub("", uri, count=1))
+    number, *parameters = body.split(";")
+    number = number.split("@")[0].split("?")[0]
+    # In a SIP URI a parameter may follow the host: it does not belong to the number.
+    values = dict(p.split("=", 1) for p in parameters if "=" in p)
+    context = values.get("phone-context", "")
+    if re.fullmatch(r"\+[\d.()-]+", context) and not number.lstrip().startswith("+"):
+        number = context + number
+    extension = values.get("ext", "")
+    return f"{number};ext={extension}" if extension.isdecimal() else number
+
+
+def _separate(text: str) -> Iterator[str]:
+    # `;ext=12` belongs to the number before it.
+    protected = re.sub(r";\s*ext\s*=", " ext ", text, flags=re.IGNORECASE)
+    for part in _or.split(protected):
+        yield from _split_at_slash(part)
+
+
+def _split_at_slash(part: str) -> Iterator[str]:
+    """Split `0211 1234567 / 0171 5678` but not `0211/1234567`: what follows must itself begin like a whole number.
+    In `0211 339903-12/13` it is another extension of the same line.
+    """
+    if (match := _two_extensions.fullmatch(part)) and len(match["first"]) == len(match["second"]):
+        yield match["line"] + match["first"]
+        yield match["line"] + match["second"]
+        return
+    start = 0
+    for slash in re.finditer("/", part):
+        before, after = part[start : slash.start()], part[slash.end() :]
+        if _count_digits(before) >= 6 and re.match(r"[\s(]*(?:\+|0)", after) and _count_digits(after.split("/")[0]) >= 6:
+            yield before
+            start = slash.end()
+    yield part[start:]
+
+
+def _split_at_plus(part: str) -> Iterator[str]:
+    """Split `+49 211 1 +49 171 2`: a second plus begins a second number."""
+    start = 0
+    for plus in re.finditer(r"\+", part):
+        if _count_digits(part[start : plus.start()]) >= 3:
+            yield part[start : plus.start()]
+            start = plus.start()
+    yield part[start:]
+
+
+def _count_digits(text: str) -> int:
+    return sum(c.isdecimal() for c in text)
+
+
+def _read_part(part: str) -> Written:
+    raw = part.strip()
+    text = _scheme.sub("", raw, count=1) if _scheme.match(raw) else _label.sub("", raw, count=1)
+    extension = ""
+    if (match := _extension.search(text)) and _count_digits(text[: match.start()]) >= 2:
+        extension, text = match["digits"], text[: match.start()]
+    text = _remark.sub(" ", text)
+    with_zero = ""
+    if _zero_in_brackets.search(text):
+        with_zero = _digits(text)
+        text = _zero_in_brackets.sub(r"\1", text)
+    first_digit = re.search(r"\d", text)
+    plus = "+" in text[: first_digit.start()] if first_digit else False
+    vanity = ""
+    if re.search(r"[A-Za-z]{3}", text) and _vanity.fullmatch(text.strip()):
+        vanity = _digits(convert_alpha_characters_in_number(text))
+    numeric = re.sub(r"[^\d+()\[\]./\s-]", " ", text).strip()
+    direct = (_dialled_direct_abroad if plus or with_zero else _dialled_direct).search(numeric)
+    return Written(
+        raw=raw,
+        plus=plus or bool(with_zero),
+        digits=_digits(text),
+        digits_with_zero=with_zero,
+        extension=extension,
+        vanity=vanity,
+        direct_dial=len(direct[1]) if direct and not extension else 0,
+    )
+
+
+def _digits(text: str) -> str:
+    return "".join(c for c in text if c.isdecimal())

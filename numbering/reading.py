@@ -1,0 +1,316 @@
+"""What a telephone number means under a plan: typed by people, or presented by a telephone system.
+
+Pure functions over immutable values: no Django, no database, no clock.  The facts about countries are
+libphonenumber's (countries.py); taking a number out of what stands around it is cleaning.py's part.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from numbering import countries
+from numbering.cleaning import Written, clean, to_ascii
+from numbering.countries import FullNumber
+
+Kind = Literal["public", "internal", "service", "withheld", "unreadable"]
+
+# Direct dialling into a telephone system: an extension is part of the public number.
+DIRECT_DIALLING_COUNTRIES = frozenset({"49", "43"})
+LONGEST_INTERNAL = 5
+SHORTEST_RAW = 3
+LONGEST_CANONICAL = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The settings that give an incomplete number its meaning.
+
+    `area` is without trunk prefix; `extension_min` and `extension_max` (digits) are the guard, None for none.
+    `international` is the configured prefix for calls abroad; the country's own is understood in any case.
+    `key` says whose plan it is: a customer group's id, or empty for the site's.
+    """
+
+    country: str = "49"
+    area: str = ""
+    company_line: str = ""
+    extension_min: int | None = None
+    extension_max: int | None = None
+    outside_codes: tuple[str, ...] = ("0",)
+    trunk: str = "0"
+    international: str = ""
+    key: str = ""
+
+    @property
+    def has_guard(self) -> bool:
+        return self.extension_min is not None or self.extension_max is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to understand a number.
+
+    `canonical`: digits without `+`; of an `internal`, `service` or `unreadable` number its own digits, or empty.
+    `rule` names what happened.  `extension` stands beside the number.  `block` is the number without a direct-dial
+    extension that was written apart from it, else empty.  `plan_key`: the one customer group whose pattern it took.
+    """
+
+    canonical: str
+    kind: Kind
+    rule: str
+    possible: bool = False
+    valid: bool = False
+    extension: str = ""
+    block: str = ""
+    raw: str = ""
+    plan_key: str = ""
+
+
+# --- typed numbers: contact fields, what a user enters ---
+
+
+def read_typed(text: str, plan: Plan) -> tuple[Reading, ...]:
+    """Read every number that people typed into `text`.  Nothing in it that is a number is left out: what cannot be
+    read is a reading of kind `unreadable`.  Empty where there is nothing but space.
+    """
+    if not text.strip():
+        return ()
+    written = clean(text)
+    if not written:
+        return (Reading("", "unreadable", "no_digits", raw=text.strip()),)
+    return tuple(_read_written(each, plan) for each in written)
+
+
+def _read_written(written: Written, plan: Plan) -> Reading:
+    reading = _read_digits(written, plan)
+    if written.vanity and not reading.possible:
+        spelled = _read_digits(replace(written, digits=written.vanity, vanity=""), plan)
+        if spelled.valid:
+            reading = spelled
+    reading = _with_extension(reading, written.extension)
+    block = ""
+    if written.direct_dial and reading.kind == "public":
+        line = countries.read_full_number(reading.canonical[: -written.direct_dial])
+        block = line.canonical if line and line.possible else ""
+    return replace(reading, block=block, raw=written.raw)
+
+
+def _with_extension(reading: Reading, extension: str) -> Reading:
+    if not extension:
+        return reading
+    if reading.kind == "public" and any(reading.canonical.startswith(c) for c in DIRECT_DIALLING_COUNTRIES):
+        full = countries.read_full_number(reading.canonical + extension)
+        if full and full.possible:
+            return replace(
+                reading, canonical=full.canonical, possible=full.possible, valid=full.valid, block=reading.canonical
+            )
+    return replace(reading, extension=extension)
+
+
+def _read_digits(written: Written, plan: Plan) -> Reading:
+    digits = written.digits
+    if written.plus:
+        return _read_international(written, plan)
+    if countries.is_service_number(digits, plan.country) and (not plan.company_line or plan.has_guard):
+        return Reading(digits, "service", "service", possible=True, valid=True)
+    if (rest := _after_international_prefix(digits, plan)) is not None:
+        return _explicit(countries.read_full_number(rest), digits)
+    if digits.startswith("0"):
+        rest = digits.removeprefix(plan.trunk)
+        return _accept(countries.read_full_number(plan.country + rest), "national") or _unread(digits)
+    if plan.company_line:
+        return _read_by_company_line(digits, plan)
+    if plan.area:
+        return _read_by_area(digits, plan) or _unread(digits)
+    return _accept(countries.read_national_number(digits, plan.country), "national") or _unread(digits)
+
+
+def _read_international(written: Written, plan: Plan) -> Reading:
+    candidates = []
+    for digits in (written.digits, written.digits_with_zero):
+        if digits:
+            rest = _after_international_prefix(digits, plan) if digits.startswith("0") else None
+            candidates.append(countries.read_full_number(rest or digits))
+    possible = [number for number in candidates if number and number.possible]
+    # A zero in brackets is a trunk zero, unless the country has none and the number wants it.
+    return _explicit(possible[0] if possible else candidates[0], written.digits)
+
+
+def _read_by_company_line(digits: str, plan: Plan) -> Reading:
+    """Complete a number by the group's pattern, longest part first: the vendor's rule."""
+    for start, missing, rule in (
+        (plan.country + plan.area + plan.company_line, "", "complete"),
+        (plan.area + plan.company_line, plan.country, "country"),
+        (plan.company_line, plan.country + plan.area, "area"),
+    ):
+        if digits.startswith(start):
+            return _derived(missing + digits, rule)
+    if _fits_guard(digits, plan):
+        return _derived(plan.country + plan.area + plan.company_line + digits, "company")
+    local = _accept(countries.read_full_number(plan.country + plan.area + digits), "area") if plan.area else None
+    return local or _accept(countries.read_national_number(digits, plan.country), "national") or _unread(digits)
+
+
+def _fits_guard(digits: str, plan: Plan) -> bool:
+    shortest = plan.extension_min if plan.extension_min is not None else 1
+    longest = plan.extension_max if plan.extension_max is not None else len(digits)
+    return shortest <= len(digits) <= longest
+
+
+def _read_by_area(digits: str, plan: Plan) -> Reading | None:
+    national = _accept(countries.read_full_number(plan.country + digits), "country")
+    if digits.startswith(plan.area) and national:
+        return national
+    if plan.trunk and plan.trunk != "0" and digits.startswith(plan.trunk):
+        rest = digits.removeprefix(plan.trunk)
+        if reading := _accept(countries.read_full_number(plan.country + rest), "national"):
+            return reading
+    # A number that is too long behind the area is one with another area.
+    return _accept(countries.read_full_number(plan.country + plan.area + digits), "area") or national
+
+
+def _after_international_prefix(digits: str, plan: Plan) -> str | None:
+    if plan.international and digits.startswith(plan.international) and len(digits) > len(plan.international):
+        return digits[len(plan.international) :]
+    return countries.strip_international_prefix(digits, plan.country)
+
+
+def _accept(number: FullNumber | None, rule: str) -> Reading | None:
+    if number is None or not number.possible:
+        return None
+    return Reading(number.canonical, "public", rule, number.possible, number.valid)
+
+
+def _explicit(number: FullNumber | None, digits: str) -> Reading:
+    """Keep a number that says its country itself even where it is too short or too long for it."""
+    if number is None:
+        return _unread(digits)
+    return Reading(number.canonical, "public", "international", number.possible, number.valid)
+
+
+def _derived(canonical: str, rule: str) -> Reading:
+    """Keep what the group's pattern makes, possible or not, to the digit."""
+    if len(canonical) > LONGEST_CANONICAL:
+        return Reading("", "unreadable", "digits")
+    number = countries.read_full_number(canonical)
+    same = number is not None and number.canonical == canonical
+    return Reading(
+        canonical, "public", rule, same and bool(number and number.possible), same and bool(number and number.valid)
+    )
+
+
+def _unread(digits: str) -> Reading:
+    if digits and len(digits) <= LONGEST_INTERNAL and not digits.startswith("0"):
+        return Reading(digits, "internal", "internal")
+    findable = SHORTEST_RAW <= len(digits) <= LONGEST_CANONICAL
+    return Reading(digits if findable else "", "unreadable", "digits")
+
+
+# --- presented numbers: what the telephone system reports for a caller ---
+
+_withheld_words = frozenset(
+    "anonymous anonymus anonym private privat unknown unavailable restricted withheld blocked unbekannt "
+    "unterdrückt nicht_verfügbar not_available no_number number_withheld out_of_area clir none null p o".split()
+)
+
+
+def is_withheld(text: str) -> bool:
+    """Say whether the telephone system reports that the caller hides, or has no, number."""
+    plain = to_ascii(text).strip().lower()
+    if "anonymous.invalid" in plain:
+        return True
+    inner = re.search(r"<([^<>]*)>", plain)
+    plain = inner[1] if inner else plain
+    plain = re.sub(r"\A(?:sips?|tel|callto|phone):", "", plain).split("@")[0].split(";")[0]
+    word = re.sub(r"[\s_-]+", "_", plain.strip(" \"'()[]<>.-_"))
+    return not word or word in _withheld_words
+
+
+def read_presented(text: str, site: Plan, groups: Sequence[Plan] = ()) -> tuple[Reading, ...]:
+    """Return every way to understand a caller's number as the site's telephone system presents it, best first.
+
+    `groups`: the plans of customer groups with an area or a company line, for callers from inside.  A reading made
+    by a group's plan alone carries its key.  Only a number that is not possible in any way has impossible ones
+    before the last; never empty.
+    """
+    if is_withheld(text):
+        return (Reading("", "withheld", "withheld", raw=text.strip()),)
+    written = clean(text)
+    if not written:
+        return (Reading("", "unreadable", "no_digits", raw=text.strip()),)
+    first = written[0]
+    if first.plus:
+        return (replace(_with_extension(_read_international(first, site), first.extension), raw=first.raw),)
+    readings = _read_bare(first.digits, site, groups)
+    return tuple(replace(_with_extension(reading, first.extension), raw=first.raw) for reading in readings)
+
+
+def _read_bare(digits: str, site: Plan, groups: Sequence[Plan]) -> list[Reading]:
+    numbers = [
+        Reading(number.canonical, "public", rule, number.possible, number.valid)
+        for rule, full in _complete_in_every_way(digits, site)
+        if (number := countries.read_full_number(full))
+    ]
+    for dialled in (digits, *_behind_outside_code(digits, site)):
+        if countries.is_service_number(dialled, site.country):
+            numbers.append(Reading(dialled, "service", "service", possible=True, valid=True))
+    possible = [reading for reading in numbers if reading.possible]
+    possible += _read_by_groups(digits, groups)
+    possible.sort(key=lambda reading: not reading.valid)
+    # Last, what only a contact stored with just these digits can match: a number that its country does not have.
+    impossible = [reading for reading in numbers if not reading.possible and _is_worth_a_look(reading)]
+    return _without_doubles([*possible, *impossible, _unread(digits)])
+
+
+def _is_worth_a_look(reading: Reading) -> bool:
+    """Say whether an impossible reading may be what a contact has: its country is told, or only too long for it."""
+    if len(reading.canonical) <= SHORTEST_RAW + LONGEST_INTERNAL:
+        return False
+    if reading.rule in {"international", "outside_international"}:
+        return True
+    number = countries.parse(reading.canonical)
+    return number is not None and countries.is_too_long(number)
+
+
+def _complete_in_every_way(digits: str, site: Plan) -> Iterator[tuple[str, str]]:
+    """Yield (rule, the digits as a full number) in the order in which telephone systems are likely to mean it."""
+    outside = _behind_outside_code(digits, site)
+    if (rest := _after_international_prefix(digits, site)) is not None:
+        yield "international", rest
+    for behind in outside:
+        if (rest := _after_international_prefix(behind, site)) is not None:
+            yield "outside_international", rest
+    for behind in outside:
+        if behind.startswith(site.trunk):
+            yield "outside_national", site.country + behind.removeprefix(site.trunk)
+    if site.trunk and digits.startswith(site.trunk):
+        yield "national", site.country + digits.removeprefix(site.trunk)
+    yield "complete", digits
+    for behind in outside:
+        yield "outside_complete", behind
+    if not (site.trunk.startswith("0") and digits.startswith("0")):
+        yield "national_without_trunk", site.country + digits
+
+
+def _behind_outside_code(digits: str, site: Plan) -> list[str]:
+    return [digits[len(code) :] for code in site.outside_codes if code and digits.startswith(code)]
+
+
+def _read_by_groups(digits: str, groups: Sequence[Plan]) -> Iterator[Reading]:
+    if digits.startswith("0"):
+        return
+    written = Written(raw=digits, plus=False, digits=digits)
+    for plan in groups:
+        if plan.area or plan.company_line:
+            reading = _read_digits(written, plan)
+            if reading.possible and reading.rule in {"company", "area", "country", "complete"}:
+                yield replace(reading, plan_key=plan.key)
+
+
+def _without_doubles(readings: Iterable[Reading]) -> list[Reading]:
+    """Keep each canonical number once: for everybody where it is, else once a customer group."""
+    kept: dict[tuple[str, str], Reading] = {}
+    for reading in readings:
+        if (reading.canonical, "") not in kept:
+            kept.setdefault((reading.canonical, reading.plan_key), reading)
+    return list(kept.values())
