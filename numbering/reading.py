@@ -15,6 +15,8 @@ from numbering.countries import FullNumber
 
 Kind = Literal["public", "internal", "service", "withheld", "unreadable"]
 
+# Counted up when the rules change, so that indexes built by older rules are built anew.
+RULES_VERSION = 1
 # Direct dialling into a telephone system: an extension is part of the public number.
 DIRECT_DIALLING_COUNTRIES = frozenset({"49", "43"})
 LONGEST_INTERNAL = 5

@@ -25,6 +25,12 @@ class User(AbstractUser):
         return self.get_full_name() or self.username
 
 
+def choose_label(*, de: str, en: str, name: str, language: str | None = None) -> str:
+    """Return the label in `language` (None: the one in force), else in the other one, else the internal name."""
+    german_first = (language or get_language() or "").startswith("de")
+    return (de or en if german_first else en or de) or name
+
+
 class Labelled(models.Model):
     """What people read instead of the internal name, in both languages."""
 
@@ -34,16 +40,8 @@ class Labelled(models.Model):
     class Meta:
         abstract = True
 
-    name: models.CharField[str, str]
-
-    def label(self, language: str | None = None) -> str:
-        """Return the label in `language` (None: the one in force), else in the other one, else the internal name."""
-        german_first = (language or get_language() or "").startswith("de")
-        first, second = (self.label_de, self.label_en) if german_first else (self.label_en, self.label_de)
-        return first or second or self.name
-
     def __str__(self) -> str:
-        return self.label()
+        return choose_label(de=self.label_de, en=self.label_en, name=self.name)  # type: ignore[attr-defined]
 
 
 class ContactKind(models.TextChoices):

@@ -53,14 +53,21 @@ def _count_up(*columns: str) -> None:
         )
 
 
-def hold_configuration() -> None:
-    """Keep the configuration as it is until this transaction ends.  Writers share it; a change of it waits.
+def hold_configuration() -> int:
+    """Keep the configuration as it is until this transaction ends, and return its version.
 
-    Without this a contact could be indexed by settings that are replaced while it is being saved.
+    Writers of contacts share it; a change of it waits.  Without this a contact could be indexed by settings that
+    are replaced while it is being saved.
     """
     _require_transaction()
+    share = "select number from properties_configurationversion where id = 1 for share"
     with connection.cursor() as cursor:
-        cursor.execute("select 1 from properties_configurationversion where id = 1 for share")
+        cursor.execute(share)
+        if (row := cursor.fetchone()) is None:
+            cursor.execute("insert into properties_configurationversion values (1, 1, 1) on conflict do nothing")
+            cursor.execute(share)
+            row = cursor.fetchone()
+    return int(row[0])
 
 
 def _require_transaction() -> None:

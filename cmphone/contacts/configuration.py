@@ -1,0 +1,167 @@
+"""What the configuration means for reading, naming and finding contacts, as one immutable value.
+
+A process keeps the last one it loaded.  That stays true without a time-out: every use compares its version with
+the one that the same database transaction or statement sees, and loads again when they differ.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from datetime import timedelta
+from functools import cached_property
+
+import phonenumbers
+
+from cmphone.contacts.models import ContactField, CustomerGroup, choose_label
+from cmphone.properties import registry
+from cmphone.properties.selectors import get_versions, load_properties
+from numbering import countries
+from numbering.reading import RULES_VERSION, Plan
+from templates_store.models import DisplayNames
+from templates_store.rendering import Templates
+
+
+@dataclass(frozen=True)
+class FieldRule:
+    """A contact field as the rules need it."""
+
+    name: str
+    label_de: str
+    label_en: str
+    dialable: bool
+    indexed: str
+
+
+@dataclass(frozen=True)
+class GroupRules:
+    """A customer group: its plan, and the fields and display names of its contact model by `person` and `company`."""
+
+    id: int
+    name: str
+    label_de: str
+    label_en: str
+    plan: Plan
+    fields: Mapping[str, tuple[FieldRule, ...]]
+    templates: Mapping[str, Templates]
+
+    def label(self, language: str) -> str:
+        """Return what people read, in `language`, else in the other one, else the internal name."""
+        return choose_label(de=self.label_de, en=self.label_en, name=self.name, language=language)
+
+    @property
+    def has_persons(self) -> bool:
+        return bool(self.fields.get("person"))
+
+    @property
+    def has_companies(self) -> bool:
+        return bool(self.fields.get("company"))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return what index entries and names are built from, as a hash: built from another one, they are stale."""
+        parts = (
+            RULES_VERSION,
+            phonenumbers.__version__,
+            self.label("de"),
+            astuple(self.plan),
+            {kind: [(f.name, f.indexed) for f in fields] for kind, fields in sorted(self.fields.items())},
+            {kind: astuple(templates) for kind, templates in sorted(self.templates.items())},
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All settings at one version."""
+
+    version: str
+    properties: Mapping[str, str]
+    site: Plan
+    groups: Mapping[int, GroupRules]
+
+    @cached_property
+    def inside_plans(self) -> tuple[Plan, ...]:
+        """Return the plans by which a short number may be a colleague's: those with an area or a company line."""
+        return tuple(g.plan for g in self.groups.values() if g.plan.area or g.plan.company_line)
+
+    @property
+    def rest_session_timeout(self) -> timedelta:
+        return timedelta(seconds=int(self.properties[registry.REST_SESSION_TIMEOUT]))
+
+
+_loaded: Configuration | None = None
+
+
+def get_configuration(version: str | None = None) -> Configuration:
+    """Return the configuration at `version`, loading it when this process has another one.
+
+    None: whatever this process has; the caller compares the version afterwards and asks again.
+    """
+    global _loaded  # noqa: PLW0603
+    loaded = _loaded
+    if loaded is None or version not in {None, loaded.version}:
+        loaded = _loaded = _load()
+    return loaded
+
+
+def _load() -> Configuration:
+    version, _ = get_versions()
+    while True:
+        configuration = _load_once(version)
+        version_after, _ = get_versions()
+        if version_after == version:
+            return configuration
+        version = version_after
+
+
+def _load_once(version: str) -> Configuration:
+    properties = load_properties()
+    site = build_site_plan(properties)
+    fields: dict[int, dict[str, list[FieldRule]]] = defaultdict(lambda: defaultdict(list))
+    for field in ContactField.objects.order_by("contact_model_id", "object", "position", "id"):
+        rule = FieldRule(field.name, field.label_de, field.label_en, field.dialable, field.indexed)
+        fields[field.contact_model_id][field.object].append(rule)
+    templates: dict[int, dict[str, Templates]] = defaultdict(dict)
+    for names in DisplayNames.objects.all():
+        templates[names.contact_model_id][names.object] = Templates(names.default, names.details, names.list)
+    groups = {
+        group.id: GroupRules(
+            id=group.id,
+            name=group.name,
+            label_de=group.label_de,
+            label_en=group.label_en,
+            plan=build_group_plan(group, site),
+            fields={kind: tuple(rules) for kind, rules in fields[group.contact_model_id].items()},
+            templates=templates[group.contact_model_id],
+        )
+        for group in CustomerGroup.objects.order_by("id")
+    }
+    return Configuration(version, properties, site, groups)
+
+
+def build_site_plan(properties: Mapping[str, str]) -> Plan:
+    """Return the plan of the site's own telephone system."""
+    return Plan(
+        country=properties[registry.COUNTRY_PREFIX],
+        outside_codes=tuple(code.strip() for code in properties[registry.OUTSIDE_CODES].split(",") if code.strip()),
+        trunk=properties[registry.TRUNK_PREFIX],
+        international=properties[registry.INTERNATIONAL_PREFIX],
+    )
+
+
+def build_group_plan(group: CustomerGroup, site: Plan) -> Plan:
+    """Return the plan of a customer group: abroad it is read by that country's rules, whatever the site's are."""
+    country = group.country_prefix or site.country
+    at_home = country == site.country
+    return Plan(
+        country=country,
+        area=group.area_prefix,
+        company_line=group.company_line,
+        extension_min=group.extension_min,
+        extension_max=group.extension_max,
+        outside_codes=site.outside_codes,
+        trunk=site.trunk if at_home else countries.trunk_prefix(country),
+        international=site.international if at_home else "",
+        key=str(group.id),
+    )

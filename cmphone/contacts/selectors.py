@@ -1,0 +1,50 @@
+"""Reads contacts and rights.  Who asks comes first; what he may not see is not in the answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+
+from cmphone.contacts.models import Contact, CustomerGroup, CustomerGroupRight, Queue, User
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a user may do in a customer group, by all his roles together."""
+
+    view: bool
+    create: bool
+    edit: bool
+    create_case: bool
+
+
+NO_RIGHTS = Rights(view=False, create=False, edit=False, create_case=False)
+
+
+def get_rights(user: User) -> Mapping[int, Rights]:
+    """Return the user's rights by customer group id; a group without any is not in it.  A superuser has all."""
+    if not user.is_active:
+        return {}
+    if user.is_superuser:
+        with_queue = set(Queue.customer_groups.through.objects.values_list("customergroup_id", flat=True))
+        ids = CustomerGroup.objects.values_list("id", flat=True)
+        return {id: Rights(view=True, create=True, edit=True, create_case=id in with_queue) for id in ids}
+    queue_rights = Q(queues__queueright__role__user=user, queues__queueright__can_create=True)
+    with_queue = set(CustomerGroup.objects.filter(queue_rights).values_list("id", flat=True))
+    rights: dict[int, Rights] = {}
+    for right in CustomerGroupRight.objects.filter(role__user=user):
+        had = rights.get(right.customer_group_id, NO_RIGHTS)
+        rights[right.customer_group_id] = Rights(
+            view=had.view or right.can_view,
+            create=had.create or right.can_create,
+            edit=had.edit or right.can_edit,
+            create_case=right.customer_group_id in with_queue,
+        )
+    return rights
+
+
+def list_contacts(user: User) -> QuerySet[Contact]:
+    """Return the contacts that the user may view."""
+    if user.is_superuser and user.is_active:
+        return Contact.objects.all()
+    return Contact.objects.filter(customer_group_id__in=[id for id, right in get_rights(user).items() if right.view])

@@ -1,0 +1,248 @@
+"""Writes contacts, with their names and index entries in the same transaction, and builds both anew when the
+configuration changes.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from cmphone.contacts.configuration import GroupRules, get_configuration
+from cmphone.contacts.models import Contact, ContactKind, CustomerGroup, IndexScope
+from cmphone.problems import Conflict
+from cmphone.properties.services import hold_configuration, mark_configuration_changed
+from numbering.services import IndexedValue, IndexSource, index_contacts
+from templates_store.rendering import Templates, display_names
+
+logger = logging.getLogger(__name__)
+
+MAX_VALUE_LENGTH = 4_000
+BATCH = 500
+# Written with every contact: all of it but its keys.
+WRITTEN = ["company", "external_id", "is_active", "fields", "name", "name_details", "name_list", "updated_at"]
+
+
+@dataclass(slots=True)
+class ContactDraft:
+    """A contact as somebody wants it to be.  `contact` is the one to change; None makes a new one.
+
+    `fields` holds every value the contact will have; a field that is missing or empty has none.
+    """
+
+    customer_group_id: int
+    kind: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    company: Contact | None = None
+    external_id: str = ""
+    is_active: bool = True
+    contact: Contact | None = None
+
+
+def save_contact(draft: ContactDraft) -> Contact:
+    """Make or change one contact, findable by its numbers from the moment it is there.
+
+    Raises ValidationError (keys: `fields/<name>`, `company`, `kind`, `external_id`) and changes nothing, or
+    Conflict when another transaction took the external id meanwhile.
+    """
+    return save_contacts([draft])[0]
+
+
+def save_contacts(drafts: Sequence[ContactDraft]) -> list[Contact]:
+    """Make or change contacts, all or none, in as few statements as for one.  Raises what `save_contact` does."""
+    try:
+        with transaction.atomic():
+            version = hold_configuration()
+            groups = get_configuration(str(version)).groups
+            for draft in drafts:
+                if errors := find_draft_errors(draft, groups[draft.customer_group_id]):
+                    raise ValidationError(errors)
+            new = [_apply(draft, groups) for draft in drafts if draft.contact is None]
+            old = [_apply(draft, groups) for draft in drafts if draft.contact is not None]
+            Contact.objects.bulk_create(new)
+            Contact.objects.bulk_update(old, WRITTEN)
+            _index(new, groups, are_new=True)
+            _index(old, groups)
+            _rename_persons([contact for contact in old if contact.kind == ContactKind.COMPANY], groups)
+    except IntegrityError as error:
+        if "one_contact_of_an_external_id" not in str(error):
+            raise
+        raise Conflict(_("The customer group has a contact with this external id already.")) from error
+    made, changed = iter(new), iter(old)
+    return [next(made if draft.contact is None else changed) for draft in drafts]
+
+
+def find_draft_errors(draft: ContactDraft, rules: GroupRules) -> dict[str, list[str]]:
+    """Return what is wrong with a draft, by `kind`, `company`, `external_id` or `fields/<name>`; empty if nothing.
+
+    Whether another contact has the external id is for the database to say.
+    """
+    errors: dict[str, list[str]] = {}
+    specified = {rule.name for rule in rules.fields.get(draft.kind, ())}
+    if not specified:
+        errors["kind"] = [_("The contact model has no contacts of this kind.")]
+        return errors
+    if draft.contact is not None and (
+        draft.contact.kind != draft.kind or draft.contact.customer_group_id != draft.customer_group_id
+    ):
+        errors["kind"] = [_("The kind and the customer group of a contact stay as they are.")]
+    for name, value in draft.fields.items():
+        if message := _find_value_error(name, value, specified):
+            errors[f"fields/{name}"] = [message]
+    if not any(isinstance(value, str) and value.strip() for value in draft.fields.values()):
+        errors.setdefault("fields", [_("Fill in at least one field.")])
+    if draft.company is not None:
+        if draft.kind != ContactKind.PERSON:
+            errors["company"] = [_("Only a person belongs to a company.")]
+        elif (
+            draft.company.kind != ContactKind.COMPANY or draft.company.customer_group_id != draft.customer_group_id
+        ):
+            errors["company"] = [_("Choose a company of the same customer group.")]
+    if len(draft.external_id) > 200 or not _is_storable(draft.external_id):
+        errors["external_id"] = [_("At most 200 characters, without control characters.")]
+    return errors
+
+
+def _find_value_error(name: str, value: object, specified: set[str]) -> str | None:
+    if name not in specified:
+        return _("The contact model has no such field.")
+    if not isinstance(value, str):
+        return _("Enter text.")
+    if len(value) > MAX_VALUE_LENGTH:
+        return _("At most %d characters.") % MAX_VALUE_LENGTH
+    return None if _is_storable(value) else _("Leave out characters that cannot be stored.")
+
+
+def _is_storable(text: str) -> bool:
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _apply(draft: ContactDraft, groups: Mapping[int, GroupRules]) -> Contact:
+    contact = draft.contact or Contact(customer_group_id=draft.customer_group_id, kind=draft.kind)
+    contact.company = draft.company
+    contact.external_id = draft.external_id
+    contact.is_active = draft.is_active
+    contact.fields = {name: value for name, value in draft.fields.items() if value.strip()}
+    contact.updated_at = timezone.now()
+    _rename(contact, groups[contact.customer_group_id])
+    return contact
+
+
+def _rename(contact: Contact, rules: GroupRules) -> bool:
+    """Render the contact's names, and say whether one changed.  What it renders from is loaded already."""
+    before = (contact.name, contact.name_details, contact.name_list)
+    values: dict[str, object] = {rule.name: contact.fields.get(rule.name) for rule in rules.fields[contact.kind]}
+    if contact.company is not None:
+        values["company"] = {**contact.company.fields, "name": contact.company.name}
+    values["customer_group"] = {"name": rules.label("de")}
+    templates = rules.templates.get(contact.kind, Templates())
+    contact.name, contact.name_details, contact.name_list = display_names(templates, values, contact.external_id)
+    return before != (contact.name, contact.name_details, contact.name_list)
+
+
+def _index(contacts: Sequence[Contact], groups: Mapping[int, GroupRules], *, are_new: bool = False) -> None:
+    for group_id in {contact.customer_group_id for contact in contacts}:
+        rules = groups[group_id]
+        sources = [
+            IndexSource(
+                contact_id=contact.id,
+                customer_group_id=group_id,
+                is_company=contact.kind == ContactKind.COMPANY,
+                values=[
+                    IndexedValue(rule.name, rule.indexed, contact.fields[rule.name])
+                    for rule in rules.fields.get(contact.kind, ())
+                    if rule.indexed != IndexScope.NONE and contact.is_active and rule.name in contact.fields
+                ],
+            )
+            for contact in contacts
+            if contact.customer_group_id == group_id
+        ]
+        index_contacts(sources=sources, plan=rules.plan, are_new=are_new)
+
+
+def _rename_persons(companies: Sequence[Contact], groups: Mapping[int, GroupRules]) -> None:
+    """Render the names of the companies' persons, which may contain those of the company."""
+    if companies:
+        persons = Contact.objects.filter(company__in=companies).select_related("company").select_for_update(of=("self",))
+        renamed = [person for person in persons if _rename(person, groups[person.customer_group_id])]
+        Contact.objects.bulk_update(renamed, ["name", "name_details", "name_list"], batch_size=BATCH)
+
+
+# --- building anew what a change of the configuration affects ---
+
+
+def find_stale_customer_groups() -> list[int]:
+    """Return the groups whose index or names were built from other settings than those in force."""
+    groups = get_configuration(_current_version()).groups
+    built_from = dict(CustomerGroup.objects.values_list("id", "built_from"))
+    return [id for id, rules in groups.items() if built_from.get(id) != rules.fingerprint]
+
+
+def rebuild_stale_customer_groups(progress: Callable[[str], None] | None = None) -> int:
+    """Read the numbers and render the names of every stale group anew; return how many contacts that were.
+
+    Safe to repeat, to interrupt and to run twice at once: a group counts as built only when it is done.  Look-ups
+    go on with the old entries of a contact until its new ones replace them.  `progress` is told in whole sentences.
+    """
+    return sum(_rebuild(group_id, progress or logger.info) for group_id in find_stale_customer_groups())
+
+
+def _rebuild(group_id: int, progress: Callable[[str], None]) -> int:
+    with connection.cursor() as cursor:
+        # Held by the connection, so that a killed process does not keep it.
+        cursor.execute("select pg_try_advisory_lock(hashtext('rebuild customer group'), %s)", [group_id])
+        if not cursor.fetchone()[0]:
+            return 0
+    try:
+        built_from = get_configuration(_current_version()).groups[group_id].fingerprint
+        # Companies first: a person's name may contain the company's.
+        count = sum(_rebuild_kind(group_id, kind, progress) for kind in (ContactKind.COMPANY, ContactKind.PERSON))
+        with transaction.atomic():
+            version = hold_configuration()
+            rules = get_configuration(str(version)).groups.get(group_id)
+            if rules and rules.fingerprint == built_from:
+                CustomerGroup.objects.filter(id=group_id).update(built_from=built_from)
+        return count
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(hashtext('rebuild customer group'), %s)", [group_id])
+
+
+def _rebuild_kind(group_id: int, kind: str, progress: Callable[[str], None]) -> int:
+    done, last_id = 0, 0
+    while True:
+        with transaction.atomic():
+            version = hold_configuration()
+            groups = get_configuration(str(version)).groups
+            contacts = list(
+                Contact.objects.filter(customer_group_id=group_id, kind=kind, id__gt=last_id)
+                .order_by("id")
+                .select_related("company")
+                .select_for_update(of=("self",))[:BATCH]
+            )
+            if not contacts or group_id not in groups:
+                return done
+            renamed = [contact for contact in contacts if _rename(contact, groups[group_id])]
+            Contact.objects.bulk_update(renamed, ["name", "name_details", "name_list"])
+            _index(contacts, groups)
+        done, last_id = done + len(contacts), contacts[-1].id
+        progress(_("%(group)s: %(count)d contacts read anew.") % {"group": groups[group_id].name, "count": done})
+
+
+def _current_version() -> str:
+    with transaction.atomic():
+        return str(hold_configuration())
+
+
+# --- changes of the configuration by an administrator ---
+
+
+@transaction.atomic
+def save_configuration(objects: Iterable[object], *, delete: bool = False) -> None:
+    """Save, or delete, records that the configuration is made of, so that it is in force with the commit."""
+    mark_configuration_changed()
+    for each in objects:
+        each.delete() if delete else each.save()  # type: ignore[attr-defined]

@@ -1,0 +1,11 @@
+"""Jobs about contacts."""
+
+from celery import shared_task
+
+from cmphone.contacts.services import rebuild_stale_customer_groups as rebuild
+
+
+@shared_task
+def rebuild_stale_customer_groups() -> None:
+    """Bring index and names in line with the settings in force."""
+    rebuild()
