@@ -1,0 +1,94 @@
+# What one does with the project; `make` alone lists it.
+
+PYTHON ?= python3
+PORT ?= 8000
+# From the command line only: some shells and environments have a HOST of their own.
+HOST = 127.0.0.1
+# More for pytest: make test ARGS="-k lookup"
+ARGS =
+
+VENV = .venv
+RUN = $(VENV)/bin/python
+
+.PHONY: help run test check fix openapi setup setup-dev chromium
+
+help:
+	@echo "make run      serve the demo site on http://$(HOST):$(PORT)/ (PORT=… HOST=…), Ctrl-C ends it"
+	@echo "make test     run every test (ARGS=… for pytest)"
+	@echo "make check    lint, types, layers, migrations, API document, production settings"
+	@echo "make fix      put the code in order as far as that goes by itself"
+	@echo "make openapi  write docs/openapi.json"
+	@echo "make setup    make $(VENV) only (PYTHON=/path/to/python3.11 names another Python)"
+
+run: setup
+	@exec $(RUN) manage.py serve_demo --host "$(HOST)" --port "$(PORT)"
+
+test: setup-dev chromium
+	@exec $(RUN) -m pytest $(ARGS)
+
+check: setup-dev
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+	$(RUN) $(VENV)/bin/lint-imports
+	$(RUN) manage.py makemigrations --check --dry-run
+	@mkdir -p var
+	$(RUN) manage.py spectacular --format openapi-json --validate --fail-on-warn --file var/openapi.json
+	diff -u docs/openapi.json var/openapi.json  # "make openapi" writes it
+	$(PRODUCTION) $(RUN) manage.py check --deploy --fail-level WARNING
+
+fix: setup-dev
+	$(RUN) -m ruff check --fix
+	$(RUN) -m ruff format
+
+openapi: setup-dev
+	$(RUN) manage.py spectacular --format openapi-json --validate --fail-on-warn --file docs/openapi.json
+
+# As a site would have it, with a key and addresses that belong to nobody.
+PRODUCTION = CMPHONE_ENVIRONMENT=production \
+	CMPHONE_SECRET_KEY=kHjZbtz9gSDxauYoxU-lNAk85bGc-Jg96t3jFqDc6OPuRkh2UGsv3D-X0avXKgyK \
+	CMPHONE_ALLOWED_HOSTS=cmphone.example.com \
+	CMPHONE_PUBLIC_URL=https://cmphone.example.com \
+	CMPHONE_LICENSE_PUBLIC_KEY=g3cKltB3yf178BBJSwfxe2ZwNiEeOdewtQrRBfXAmnQ= \
+	CMPHONE_DATABASE_URL=postgresql://cmphone@db.example.com/cmphone \
+	CMPHONE_REDIS_URL=redis://redis.example.com/0
+
+setup:
+	@$(call install,requirements.txt,requirements.txt)
+
+setup-dev:
+	@$(call install,requirements-dev.txt,requirements.txt requirements-dev.txt)
+
+# Make .venv and put requirements file $(1) into it, unless its text, all of $(2), is what was put there last.
+# A .venv which an interrupted run left without pip is made anew.
+define install
+	set -e; umask 022; \
+	text=$(VENV)/installed-$(1); \
+	if cat $(2) | cmp -s - $$text && $(RUN) -c "" 2>/dev/null; then exit 0; fi; \
+	if ! $(RUN) -m pip --version >/dev/null 2>&1; then \
+		if ! $(PYTHON) -c "" 2>/dev/null; then \
+			echo "There is no Python here that starts as $(PYTHON)." >&2; hint=y; \
+		elif ! $(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))"; then \
+			echo "cmphone needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; hint=y; \
+		elif ! $(PYTHON) -c "import ensurepip, venv" 2>/dev/null; then \
+			echo "$(PYTHON) cannot make a virtual environment: its modules venv and ensurepip are missing." >&2; \
+			echo "On Debian and Ubuntu they are the package python3-venv." >&2; hint=y; \
+		fi; \
+		if [ -n "$$hint" ]; then echo "To use another one:  make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+		echo "Making $(VENV) …"; \
+		rm -rf $(VENV); \
+		$(PYTHON) -m venv $(VENV); \
+	fi; \
+	echo "Installing $(1) …"; \
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-input -r $(1); \
+	cat $(2) > $$text
+endef
+
+# The browser tests want a Chromium.  Root gets it on Debian's kin; the tests say what to do elsewhere.
+chromium: setup-dev
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! $(RUN) -m tests.browser >/dev/null; then \
+		mkdir -p var/log; \
+		echo "Installing chromium for the browser tests (apt-get) …"; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } \
+			>var/log/apt-get.log 2>&1 || echo "That failed; var/log/apt-get.log says why.  Going on without." >&2; \
+	fi

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Runs one command of the project, with the embedded services running as long as it needs them."""
+
+import importlib.util
+import os
+import signal
+import sys
+
+# These look at no data, or see to the services themselves.
+WITHOUT_SERVICES = {
+    "call",
+    "collectstatic",
+    "compilemessages",
+    "diffsettings",
+    "findstatic",
+    "help",
+    "makemessages",
+    "serve_demo",
+    "spectacular",
+    "startapp",
+    "version",
+}
+
+
+def main() -> None:
+    """Run the command on the command line; its exit code becomes ours."""
+    if sys.version_info < (3, 11):  # noqa: UP036 (whoever starts an older one is to be told)
+        sys.exit(f"cmphone needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+    if importlib.util.find_spec("django") is None:
+        sys.exit("Django is missing.  Run `make setup`, then `.venv/bin/python manage.py …`.")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cmphone.settings")
+    # A command that is told to end lets go of the services first.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda received, _: sys.exit(128 + received))
+
+    from django.core.management import execute_from_command_line
+
+    from cmphone.embedded import hold_services
+    from cmphone.embedded_servers import EmbeddedError
+    from cmphone.environment import SettingsError
+
+    arguments = sys.argv[1:] or ["help"]
+    try:
+        if arguments[0] in WITHOUT_SERVICES or {"-h", "--help", "--version"} & set(arguments):
+            execute_from_command_line(sys.argv)
+        else:
+            with hold_services():
+                execute_from_command_line(sys.argv)
+    except (EmbeddedError, SettingsError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
