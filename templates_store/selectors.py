@@ -1,0 +1,14 @@
+"""Reads display-name templates."""
+
+from collections.abc import Mapping
+
+from templates_store.models import DisplayNames
+from templates_store.rendering import Templates
+
+
+def load_templates(contact_model_id: int) -> Mapping[str, Templates]:
+    """Return a contact model's templates by object (`person`, `company`), without those never set."""
+    return {
+        row.object: Templates(row.default, row.details, row.list)
+        for row in DisplayNames.objects.filter(contact_model=contact_model_id)
+    }
