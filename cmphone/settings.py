@@ -21,14 +21,16 @@ def development_only(value: str) -> str | None:
     return None if PRODUCTION else value
 
 
-SECRET_KEY = read_text("CMPHONE_SECRET_KEY", development_only("for development only: not a secret, and refused in production"))
+SECRET_KEY = read_text(
+    "CMPHONE_SECRET_KEY", development_only("for development only: not a secret, and refused in production")
+)
 DEBUG = read_flag("CMPHONE_DEBUG", default=False)
 ALLOWED_HOSTS = read_list("CMPHONE_ALLOWED_HOSTS", development_only("*"))
 # The address people reach this site by, as links in answers begin.  Empty: the address the request came to.
 PUBLIC_URL = read_text("CMPHONE_PUBLIC_URL", development_only("")).rstrip("/")
 
 # Who signs licences: the base64 of an Ed25519 public key.
-DEMO_LICENSE_PUBLIC_KEY = "@@DEMO_KEY@@"
+DEMO_LICENSE_PUBLIC_KEY = "gwZ0YoFneFdXkQtDztbQ43NdWnR9hckQNlRKLvB2Pyo="
 LICENSE_PUBLIC_KEY = read_text("CMPHONE_LICENSE_PUBLIC_KEY", development_only(DEMO_LICENSE_PUBLIC_KEY))
 
 INSTALLED_APPS = [
@@ -134,6 +136,7 @@ STATIC_ROOT = embedded.var_folder() / "static"
 WHITENOISE_USE_FINDERS = True
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+CSRF_FAILURE_VIEW = "cmphone.problems.answer_csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = PRODUCTION and read_flag("CMPHONE_HTTPS_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^health/"]
@@ -168,6 +171,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "ContactKind": ["person", "company"],
+        "NumberKind": ["public", "internal", "service", "withheld", "unreadable"],
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "cmphone.api.documentation.add_problems",
+    ],
 }
 
 CELERY_BROKER_URL = embedded.celery_url(REDIS_URL)

@@ -1,0 +1,48 @@
+"""`manage.py import_license FILE`: brings a licence into force."""
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+
+from cmphone.problems import Problem
+from license.files import KNOWN_SECTIONS, MAX_BYTES, REST_POOL
+from license.services import import_license
+
+
+class Command(BaseCommand):
+    help = (
+        "Brings the licence in FILE into force, at once and for running servers too. "
+        "When the file is refused, the licence before it stays in force."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE", help="the licence file; - reads standard input")
+
+    def handle(self, *args: object, file: str, **options: object) -> None:
+        try:
+            license_file = import_license(text=_read(file), imported_by=None)
+        except Problem as problem:
+            raise CommandError(f"{file}: {problem.detail}") from problem
+        self.stdout.write(self.style.SUCCESS("The licence is in force:"))
+        for pool in license_file.pools.all():
+            line = (
+                f"  {pool.name}: {pool.licensed} licences, valid to {pool.expires_on:%d.%m.%Y}, {pool.contract_party}"
+            )
+            if pool.name not in KNOWN_SECTIONS:
+                line += " (unknown section: kept, not counted)"
+            elif pool.name != REST_POOL:
+                line += " (kept, not counted here)"
+            self.stdout.write(line)
+
+
+def _read(file: str) -> bytes:
+    # One byte more than is allowed tells that a file is too large, whatever its size.
+    if file == "-":
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    try:
+        with Path(file).open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}.") from error

@@ -1,0 +1,104 @@
+"""Reads seats and sessions.  The clock is the database's; a new time-out counts at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db.models import Count, DateTimeField, DurationField, Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from cmphone.properties.registry import DEFINITIONS, REST_SESSION_TIMEOUT
+from license.files import REST_POOL
+from license.keys import is_accepted
+from license.models import Pool, Session
+from license.tokens import hash_token
+
+# Read inside the statement that applies it: alone it would cost every call of a client a second statement.
+TIMEOUT_SQL = (
+    "coalesce((select value::integer from properties_systemproperty "  # noqa: S608
+    f"where name = '{REST_SESSION_TIMEOUT}'), {DEFINITIONS[REST_SESSION_TIMEOUT].default}) "
+    "* interval '1 second'"
+)
+# Not now(): that is when the transaction began, and it may have waited for a lock since.
+NOW_SQL = "statement_timestamp()"
+LIVE_SINCE_SQL = f"{NOW_SQL} - {TIMEOUT_SQL}"
+
+NOW = RawSQL(NOW_SQL, (), output_field=DateTimeField())  # noqa: S611
+TIMEOUT = RawSQL(TIMEOUT_SQL, (), output_field=DurationField())  # noqa: S611
+LIVE_SINCE = RawSQL(LIVE_SINCE_SQL, (), output_field=DateTimeField())  # noqa: S611
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """A pool of the licence in force.  `days_left` is 0 on the last day, and negative after it."""
+
+    name: str
+    licensed: int
+    in_use: int
+    expires_on: date
+    days_left: int
+
+    @property
+    def free(self) -> int:
+        return max(0, self.licensed - self.in_use)
+
+
+def list_pool_states() -> list[PoolState]:
+    """Return every pool of the licence in force, by name."""
+    return list(_read_states(list_pools()))
+
+
+def find_pool_state(name: str = REST_POOL) -> PoolState | None:
+    """Return the pool, or None when the licence in force has none of this name."""
+    return next(_read_states(list_pools().filter(name=name)), None)
+
+
+def list_pools() -> QuerySet[Pool]:
+    """Return every pool there is, also one that does not count here, with `in_use` and the time `read_at`."""
+    live = Q(sessions__ended_at=None, sessions__last_seen_at__gt=LIVE_SINCE)
+    return (
+        Pool.objects.select_related("license_file")
+        # The model declares these names for whoever reads them.
+        .annotate(  # type: ignore[no-redef]
+            in_use=Count("sessions", filter=live), read_at=NOW
+        )
+        .order_by("name")
+    )
+
+
+def _read_states(pools: QuerySet[Pool]) -> Iterator[PoolState]:
+    for pool in pools:
+        if not is_accepted(pool.license_file.public_key):
+            continue
+        yield PoolState(
+            name=pool.name,
+            licensed=pool.licensed,
+            in_use=pool.in_use,
+            expires_on=pool.expires_on,
+            days_left=(pool.expires_on - site_day(pool.read_at)).days,
+        )
+
+
+def site_day(moment: datetime) -> date:
+    """Return the day that it is at this moment where the site is."""
+    return moment.astimezone(ZoneInfo(settings.TIME_ZONE)).date()
+
+
+def find_session(token: str) -> Session | None:
+    """Return the session whose token this is, ended or not, with its user, `read_at` and `timeout`."""
+    return list_sessions().filter(token_hash=hash_token(token)).first()
+
+
+def list_sessions() -> QuerySet[Session]:
+    """Return every session, ended or not, with its user, `read_at` and `timeout`."""
+    # The model declares these names for whoever reads them.
+    return Session.objects.select_related("user").annotate(  # type: ignore[no-redef]
+        read_at=NOW, timeout=TIMEOUT
+    )
+
+
+def list_live_sessions() -> QuerySet[Session]:
+    """Return the sessions that hold a seat at this moment."""
+    return list_sessions().filter(ended_at=None, last_seen_at__gt=LIVE_SINCE)
