@@ -189,7 +189,7 @@ def as_problem(error: BaseException | None) -> Problem:
         case drf.ParseError():
             return InvalidRequest(str(error.detail))
         case drf.Throttled():
-            return Throttled(str(error.detail), retry_after=int(error.wait or 1))
+            return Throttled(str(error.detail), retry_after=int(getattr(error, "wait", None) or 1))
         case RequestDataTooBig():
             return TooLarge()
         case SuspiciousOperation():
@@ -264,7 +264,9 @@ def answer_500(request: HttpRequest) -> HttpResponse:
 
 def answer_csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form that was sent from elsewhere, or after its page grew old."""
-    return shape_problem(PermissionDenied(gettext("The form is too old or came from elsewhere. Load the page again.")), request)
+    return shape_problem(
+        PermissionDenied(gettext("The form is too old or came from elsewhere. Load the page again.")), request
+    )
 
 
 class RequestIdMiddleware:

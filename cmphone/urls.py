@@ -1,9 +1,11 @@
 """Every address of the service."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 urlpatterns = [
+    path("", include("cmphone.api.urls")),
+    path("", include("cmphone.web.urls")),
     path("admin/", admin.site.urls),
 ]
 

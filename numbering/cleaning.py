@@ -113,7 +113,11 @@ def _split_at_slash(part: str) -> Iterator[str]:
     start = 0
     for slash in re.finditer("/", part):
         before, after = part[start : slash.start()], part[slash.end() :]
-        if _count_digits(before) >= 6 and re.match(r"[\s(]*(?:\+|0)", after) and _count_digits(after.split("/")[0]) >= 6:
+        if (
+            _count_digits(before) >= 6
+            and re.match(r"[\s(]*(?:\+|0)", after)
+            and _count_digits(after.split("/")[0]) >= 6
+        ):
             yield before
             start = slash.end()
     yield part[start:]

@@ -1,4 +1,4 @@
-"""Facts about countries and their numbers, as libphonenumber has them.  Pure; nothing about a country is written here."""
+"""Facts about countries and their numbers, as libphonenumber has them.  Pure; no country is hard-wired here."""
 
 import re
 from dataclasses import dataclass
@@ -40,6 +40,24 @@ def _international_pattern(country: str) -> re.Pattern[str] | None:
     return re.compile(metadata.international_prefix) if metadata and metadata.international_prefix else None
 
 
+def international_prefix(country: str) -> str:
+    """Return what is dialled before a country code; empty where the country has several, none of them preferred."""
+    metadata = find_metadata(country)
+    if metadata is None:
+        return ""
+    # `~` marks where to wait for a tone.
+    preferred = (metadata.preferred_international_prefix or metadata.international_prefix or "").replace("~", "")
+    return preferred if preferred.isdecimal() else ""
+
+
+def split_country(canonical: str) -> tuple[str, str]:
+    """Split a full number into country code and national number; both empty when it begins with no country's code."""
+    number = parse(canonical)
+    if number is None:
+        return "", ""
+    return str(number.country_code), phonenumbers.national_significant_number(number)
+
+
 def strip_international_prefix(digits: str, country: str) -> str | None:
     """Return what follows the country's own prefix for calls abroad, or None where `digits` does not begin with it."""
     pattern = _international_pattern(country)
@@ -67,7 +85,7 @@ def read_full_number(digits: str) -> FullNumber | None:
 
 
 def read_national_number(digits: str, country: str) -> FullNumber | None:
-    """Read `digits` as somebody in the country would dial them: with or without trunk prefix, even with country code."""
+    """Read `digits` as somebody in the country writes them: with or without trunk prefix, even with country code."""
     try:
         number = phonenumbers.parse(digits, phonenumbers.region_code_for_country_code(int(country)))
     except phonenumbers.NumberParseException:
@@ -80,10 +98,15 @@ def is_service_number(digits: str, country: str) -> bool:
     if len(digits) > 6:
         return False
     region = phonenumbers.region_code_for_country_code(int(country))
-    if shortnumberinfo.is_emergency_number(digits, region):
+    if is_emergency_number(digits, country):
         return True
     number = PhoneNumber(country_code=int(country), national_number=int(digits))
     return not digits.startswith("0") and shortnumberinfo.is_valid_short_number_for_region(number, region)
+
+
+def is_emergency_number(digits: str, country: str) -> bool:
+    """Say whether `digits` calls for help in the country."""
+    return shortnumberinfo.is_emergency_number(digits, phonenumbers.region_code_for_country_code(int(country)))
 
 
 def parse(canonical: str) -> PhoneNumber | None:

@@ -32,7 +32,7 @@ def show(reading: Reading, language: str) -> Shown:
     area = phonenumbers.length_of_geographical_area_code(number) if reading.possible else 0
     tapi = f"({national[:area]}) {national[area:]}" if area else national
     region = phonenumbers.region_code_for_number(number) if reading.valid else None
-    region = region or phonenumbers.region_code_for_country_code(number.country_code)
+    region = region or phonenumbers.region_code_for_country_code(number.country_code or 0)
     is_country = region not in {None, "ZZ", phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY}
     return Shown(
         display=phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL),

@@ -211,8 +211,11 @@ def _unread(digits: str) -> Reading:
 # --- presented numbers: what the telephone system reports for a caller ---
 
 _withheld_words = frozenset(
-    "anonymous anonymus anonym private privat unknown unavailable restricted withheld blocked unbekannt "
-    "unterdrückt nicht_verfügbar not_available no_number number_withheld out_of_area clir none null p o".split()
+    (
+        *("anonymous", "anonymus", "anonym", "private", "privat", "unknown", "unavailable", "restricted", "withheld"),
+        *("blocked", "unbekannt", "unterdrückt", "nicht_verfügbar", "not_available", "no_number", "number_withheld"),
+        *("out_of_area", "clir", "none", "null", "p", "o"),
+    )
 )
 
 
@@ -253,9 +256,11 @@ def _read_bare(digits: str, site: Plan, groups: Sequence[Plan]) -> list[Reading]
         for rule, full in _complete_in_every_way(digits, site)
         if (number := countries.read_full_number(full))
     ]
-    for dialled in (digits, *_behind_outside_code(digits, site)):
-        if countries.is_service_number(dialled, site.country):
-            numbers.append(Reading(dialled, "service", "service", possible=True, valid=True))
+    numbers += [
+        Reading(dialled, "service", "service", possible=True, valid=True)
+        for dialled in (digits, *_behind_outside_code(digits, site))
+        if countries.is_service_number(dialled, site.country)
+    ]
     possible = [reading for reading in numbers if reading.possible]
     possible += _read_by_groups(digits, groups)
     possible.sort(key=lambda reading: not reading.valid)

@@ -98,7 +98,7 @@ def get_configuration(version: str | None = None) -> Configuration:
 
     None: whatever this process has; the caller compares the version afterwards and asks again.
     """
-    global _loaded  # noqa: PLW0603
+    global _loaded
     loaded = _loaded
     if loaded is None or version not in {None, loaded.version}:
         loaded = _loaded = _load()

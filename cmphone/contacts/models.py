@@ -10,7 +10,9 @@ from django.utils.translation import gettext_lazy as _
 internal_name = RegexValidator(
     r"\A[a-z][a-z0-9_-]*\Z", _("Enter lower-case letters, digits, - and _, beginning with a letter.")
 )
-field_name = RegexValidator(r"\A[a-z][a-z0-9_]*\Z", _("Enter lower-case letters, digits and _, beginning with a letter."))
+field_name = RegexValidator(
+    r"\A[a-z][a-z0-9_]*\Z", _("Enter lower-case letters, digits and _, beginning with a letter.")
+)
 only_digits = RegexValidator(r"\A[0-9]*\Z", _("Enter digits only."))
 country_code = RegexValidator(r"\A[1-9][0-9]{0,2}\Z", _("Enter a country code without + or zeros, for example 49."))
 
@@ -18,7 +20,9 @@ country_code = RegexValidator(r"\A[1-9][0-9]{0,2}\Z", _("Enter a country code wi
 class User(AbstractUser):
     """Somebody who logs in: an agent at the telephone, an administrator, or a program."""
 
-    language = models.CharField(_("language"), max_length=10, default="de", choices=[("de", _("German")), ("en", _("English"))])
+    language = models.CharField(
+        _("language"), max_length=10, default="de", choices=[("de", _("German")), ("en", _("English"))]
+    )
 
     @property
     def display_name(self) -> str:
@@ -79,7 +83,9 @@ class IndexScope(models.TextChoices):
 class ContactField(Labelled):
     """A field of the persons or of the companies of a contact model."""
 
-    contact_model = models.ForeignKey(ContactModel, on_delete=models.CASCADE, related_name="fields", verbose_name=_("contact model"))
+    contact_model = models.ForeignKey(
+        ContactModel, on_delete=models.CASCADE, related_name="fields", verbose_name=_("contact model")
+    )
     object = models.CharField(_("object"), max_length=10, choices=ContactKind.choices)
     name = models.CharField(_("internal name"), max_length=50, validators=[field_name])
     position = models.PositiveIntegerField(_("order"), default=0)
@@ -117,7 +123,11 @@ class CustomerGroup(Labelled):
         help_text=_("For example 49. Empty: the system property local.country.prefix."),
     )
     area_prefix = models.CharField(
-        _("area prefix"), max_length=8, blank=True, validators=[only_digits], help_text=_("Without the leading zero, for example 211.")
+        _("area prefix"),
+        max_length=8,
+        blank=True,
+        validators=[only_digits],
+        help_text=_("Without the leading zero, for example 211."),
     )
     company_line = models.CharField(
         _("company line"),
@@ -127,9 +137,14 @@ class CustomerGroup(Labelled):
         help_text=_("The number up to the extension, without area, for example 339903."),
     )
     extension_min = models.PositiveSmallIntegerField(
-        _("shortest extension"), null=True, blank=True, help_text=_("In digits. Empty: every number that is not longer is taken for an extension.")
+        _("shortest extension"),
+        null=True,
+        blank=True,
+        help_text=_("In digits. Empty: every number that is not longer is taken for an extension."),
     )
-    extension_max = models.PositiveSmallIntegerField(_("longest extension"), null=True, blank=True, help_text=_("In digits."))
+    extension_max = models.PositiveSmallIntegerField(
+        _("longest extension"), null=True, blank=True, help_text=_("In digits.")
+    )
     # What the index and the names of this group's contacts were last built from (configuration.py); empty: never.
     built_from = models.CharField(max_length=64, blank=True, editable=False)
 
@@ -138,11 +153,15 @@ class CustomerGroup(Labelled):
         verbose_name_plural = _("customer groups")
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(condition=Q(country_prefix__regex=r"^([1-9][0-9]{0,2})?$"), name="country_prefix_is_a_code"),
+            models.CheckConstraint(
+                condition=Q(country_prefix__regex=r"^([1-9][0-9]{0,2})?$"), name="country_prefix_is_a_code"
+            ),
             models.CheckConstraint(condition=Q(area_prefix__regex="^[0-9]*$"), name="area_prefix_is_digits"),
             models.CheckConstraint(condition=Q(company_line__regex="^[0-9]*$"), name="company_line_is_digits"),
             models.CheckConstraint(
-                condition=Q(extension_min__isnull=True) | Q(extension_max__isnull=True) | Q(extension_min__lte=models.F("extension_max")),
+                condition=Q(extension_min__isnull=True)
+                | Q(extension_max__isnull=True)
+                | Q(extension_min__lte=models.F("extension_max")),
                 name="shortest_extension_is_not_longer_than_the_longest",
                 violation_error_message=_("The shortest extension is longer than the longest."),
             ),
@@ -158,9 +177,14 @@ class Contact(models.Model):
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="persons", verbose_name=_("company")
     )
     external_id = models.CharField(
-        _("external id"), max_length=200, blank=True, help_text=_("The contact's key in the system it came from, if any.")
+        _("external id"),
+        max_length=200,
+        blank=True,
+        help_text=_("The contact's key in the system it came from, if any."),
     )
-    is_active = models.BooleanField(_("active"), default=True, help_text=_("Nobody finds an inactive contact by its number."))
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Nobody finds an inactive contact by its number.")
+    )
     fields = models.JSONField(_("fields"), default=dict, blank=True)
     # Rendered when the contact or a template changes, so that a call renders nothing.
     name = models.CharField(_("name"), max_length=300, editable=False)
@@ -175,7 +199,9 @@ class Contact(models.Model):
         ordering = ["name", "id"]
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=ContactKind.values), name="contact_kind_is_known"),
-            models.CheckConstraint(condition=Q(kind="person") | Q(company__isnull=True), name="only_a_person_has_a_company"),
+            models.CheckConstraint(
+                condition=Q(kind="person") | Q(company__isnull=True), name="only_a_person_has_a_company"
+            ),
             models.UniqueConstraint(
                 fields=["customer_group", "external_id"],
                 condition=~Q(external_id=""),
@@ -193,7 +219,9 @@ class Queue(Labelled):
     """Where cases of some customer groups are kept."""
 
     name = models.CharField(_("internal name"), max_length=50, unique=True, validators=[internal_name])
-    customer_groups = models.ManyToManyField(CustomerGroup, blank=True, related_name="queues", verbose_name=_("customer groups"))
+    customer_groups = models.ManyToManyField(
+        CustomerGroup, blank=True, related_name="queues", verbose_name=_("customer groups")
+    )
 
     class Meta:
         verbose_name = _("queue")
@@ -222,7 +250,9 @@ class CustomerGroupRight(models.Model):
     class Meta:
         verbose_name = _("right on a customer group")
         verbose_name_plural = _("rights on customer groups")
-        constraints = [models.UniqueConstraint(fields=["role", "customer_group"], name="one_right_of_a_role_on_a_group")]
+        constraints = [
+            models.UniqueConstraint(fields=["role", "customer_group"], name="one_right_of_a_role_on_a_group")
+        ]
 
     def __str__(self) -> str:
         return f"{self.role}: {self.customer_group}"

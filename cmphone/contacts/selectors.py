@@ -32,7 +32,8 @@ def get_rights(user: User) -> Mapping[int, Rights]:
     queue_rights = Q(queues__queueright__role__user=user, queues__queueright__can_create=True)
     with_queue = set(CustomerGroup.objects.filter(queue_rights).values_list("id", flat=True))
     rights: dict[int, Rights] = {}
-    for right in CustomerGroupRight.objects.filter(role__user=user):
+    any_right = Q(can_view=True) | Q(can_create=True) | Q(can_edit=True)
+    for right in CustomerGroupRight.objects.filter(any_right, role__user=user):
         had = rights.get(right.customer_group_id, NO_RIGHTS)
         rights[right.customer_group_id] = Rights(
             view=had.view or right.can_view,

@@ -97,9 +97,7 @@ def find_draft_errors(draft: ContactDraft, rules: GroupRules) -> dict[str, list[
     if draft.company is not None:
         if draft.kind != ContactKind.PERSON:
             errors["company"] = [_("Only a person belongs to a company.")]
-        elif (
-            draft.company.kind != ContactKind.COMPANY or draft.company.customer_group_id != draft.customer_group_id
-        ):
+        elif draft.company.kind != ContactKind.COMPANY or draft.company.customer_group_id != draft.customer_group_id:
             errors["company"] = [_("Choose a company of the same customer group.")]
     if len(draft.external_id) > 200 or not _is_storable(draft.external_id):
         errors["external_id"] = [_("At most 200 characters, without control characters.")]
@@ -166,7 +164,9 @@ def _index(contacts: Sequence[Contact], groups: Mapping[int, GroupRules], *, are
 def _rename_persons(companies: Sequence[Contact], groups: Mapping[int, GroupRules]) -> None:
     """Render the names of the companies' persons, which may contain those of the company."""
     if companies:
-        persons = Contact.objects.filter(company__in=companies).select_related("company").select_for_update(of=("self",))
+        persons = (
+            Contact.objects.filter(company__in=companies).select_related("company").select_for_update(of=("self",))
+        )
         renamed = [person for person in persons if _rename(person, groups[person.customer_group_id])]
         Contact.objects.bulk_update(renamed, ["name", "name_details", "name_list"], batch_size=BATCH)
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
@@ -18,7 +19,11 @@ def digits(value: str) -> str | None:
 
 
 def country_code(value: str) -> str | None:
-    return None if re.fullmatch(r"[1-9][0-9]{0,2}", value) else gettext_noop("Enter a country code without + or zeros, for example 49.")
+    return (
+        None
+        if re.fullmatch(r"[1-9][0-9]{0,2}", value)
+        else gettext_noop("Enter a country code without + or zeros, for example 49.")
+    )
 
 
 def digits_list(value: str) -> str | None:
@@ -33,6 +38,12 @@ def seconds(value: str) -> str | None:
     return gettext_noop("Enter a whole number of seconds from 30 to 604800.")
 
 
+def uri_scheme(value: str) -> str | None:
+    if re.fullmatch(r"[a-z][a-z0-9+.-]{0,30}", value) and value not in {"javascript", "data", "vbscript", "file"}:
+        return None
+    return gettext_noop("Enter the name of a URI scheme without colon, for example phone or tel.")
+
+
 @dataclass(frozen=True)
 class PropertyDefinition:
     """One property.  `find_error` takes a value and returns what is wrong with it, or None."""
@@ -40,44 +51,67 @@ class PropertyDefinition:
     name: str
     default: str
     find_error: Callable[[str], str | None]
-    description: str
+    description: str | Promise
 
 
 COUNTRY_PREFIX = "local.country.prefix"
 OUTSIDE_CODES = "internal.line.access.prefix"
 TRUNK_PREFIX = "external.line.access.prefix"
 INTERNATIONAL_PREFIX = "international.access.prefix"
+DIAL_URI_SCHEME = "dial.uri.scheme"
 SESSION_TIMEOUT = "server.session.timeout"
 REST_SESSION_TIMEOUT = "server.session.timeout.REST"
 
 DEFINITIONS = {
     definition.name: definition
     for definition in (
-        PropertyDefinition(COUNTRY_PREFIX, "49", country_code, _("Country code of this site, for example 49 for Germany.")),
+        PropertyDefinition(
+            COUNTRY_PREFIX, "49", country_code, _("Country code of this site, for example 49 for Germany.")
+        ),
         PropertyDefinition(
             OUTSIDE_CODES,
             "0",
             digits_list,
-            _("What the company's telephone system wants before a call out of the company, for example 0 or 9. Several codes are separated by commas."),
+            _(
+                "What the company's telephone system wants before a call out of the company, for example 0 or 9. "
+                "Several codes are separated by commas."
+            ),
         ),
         PropertyDefinition(
             TRUNK_PREFIX,
             "0",
             digits,
-            _("What stands before an area code within the country (trunk prefix), for example 0 in Germany. Empty where the country has none."),
+            _(
+                "What stands before an area code within the country (trunk prefix), for example 0 in Germany. Empty "
+                "where the country has none."
+            ),
         ),
         PropertyDefinition(
             INTERNATIONAL_PREFIX,
             "",
             digits,
-            _("What stands before a country code when dialling abroad. Empty: the country's own, for example 00 in Germany and 011 in the USA."),
+            _(
+                "What stands before a country code when dialling abroad. Empty: the country's own, for example 00 in "
+                "Germany and 011 in the USA."
+            ),
         ),
-        PropertyDefinition(SESSION_TIMEOUT, "1800", seconds, _("Seconds without a sign of life after which a session ends.")),
+        PropertyDefinition(
+            DIAL_URI_SCHEME,
+            "phone",
+            uri_scheme,
+            _("What stands before the number in a dial link, for example phone or tel."),
+        ),
+        PropertyDefinition(
+            SESSION_TIMEOUT, "1800", seconds, _("Seconds without a sign of life after which a session ends.")
+        ),
         PropertyDefinition(
             REST_SESSION_TIMEOUT,
             "300",
             seconds,
-            _("The same for CM/Phone clients and other users of the REST API: the seat of a client that crashed is free again after this time."),
+            _(
+                "The same for CM/Phone clients and other users of the REST API: the seat of a client that crashed is "
+                "free again after this time."
+            ),
         ),
     )
 }

@@ -5,33 +5,42 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('contacts', '0001_initial'),
+        ("contacts", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='IndexEntry',
+            name="IndexEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('field', models.CharField(max_length=50, verbose_name='field')),
-                ('scope', models.CharField(max_length=10, verbose_name='indexed for search')),
-                ('raw', models.CharField(max_length=200, verbose_name='as typed')),
-                ('canonical', models.CharField(max_length=40, verbose_name='canonical number')),
-                ('extension', models.CharField(blank=True, max_length=20, verbose_name='extension')),
-                ('kind', models.CharField(max_length=10, verbose_name='kind')),
-                ('tail', models.CharField(blank=True, max_length=8)),
-                ('block', models.CharField(blank=True, max_length=40)),
-                ('contact', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='index_entries', to='contacts.contact')),
-                ('customer_group', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='contacts.customergroup')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("field", models.CharField(max_length=50, verbose_name="field")),
+                ("scope", models.CharField(max_length=10, verbose_name="indexed for search")),
+                ("raw", models.CharField(max_length=200, verbose_name="as typed")),
+                ("canonical", models.CharField(max_length=40, verbose_name="canonical number")),
+                ("extension", models.CharField(blank=True, max_length=20, verbose_name="extension")),
+                ("kind", models.CharField(max_length=10, verbose_name="kind")),
+                ("tail", models.CharField(blank=True, max_length=8)),
+                ("block", models.CharField(blank=True, max_length=40)),
+                (
+                    "contact",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="index_entries", to="contacts.contact"
+                    ),
+                ),
+                (
+                    "customer_group",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="contacts.customergroup"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'index entry',
-                'verbose_name_plural': 'index entries',
-                'indexes': [models.Index(fields=['canonical', 'customer_group'], name='index_entry_canonical')],
+                "verbose_name": "index entry",
+                "verbose_name_plural": "index entries",
+                "indexes": [models.Index(fields=["canonical", "customer_group"], name="index_entry_canonical")],
             },
         ),
     ]

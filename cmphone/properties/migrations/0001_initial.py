@@ -4,35 +4,35 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='SystemProperty',
+            name="SystemProperty",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True, verbose_name='name')),
-                ('value', models.CharField(blank=True, max_length=200, verbose_name='value')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, unique=True, verbose_name="name")),
+                ("value", models.CharField(blank=True, max_length=200, verbose_name="value")),
             ],
             options={
-                'verbose_name': 'system property',
-                'verbose_name_plural': 'system properties',
-                'ordering': ['name'],
+                "verbose_name": "system property",
+                "verbose_name_plural": "system properties",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='ConfigurationVersion',
+            name="ConfigurationVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.BigIntegerField(default=1)),
-                ('templates_number', models.BigIntegerField(default=1)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.BigIntegerField(default=1)),
+                ("templates_number", models.BigIntegerField(default=1)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='one_configuration_version')],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("id", 1)), name="one_configuration_version")
+                ],
             },
         ),
     ]

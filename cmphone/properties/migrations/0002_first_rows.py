@@ -7,6 +7,7 @@ DEFAULTS = {
     "internal.line.access.prefix": "0",
     "external.line.access.prefix": "0",
     "international.access.prefix": "",
+    "dial.uri.scheme": "phone",
     "server.session.timeout": "1800",
     "server.session.timeout.REST": "300",
 }

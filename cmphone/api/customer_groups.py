@@ -1,0 +1,105 @@
+"""/api/v1/customer-groups: what the caller may see, with rights and fields."""
+
+from collections.abc import Mapping
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cmphone.api.authentication import current_user
+from cmphone.contacts.configuration import Configuration, GroupRules, get_configuration
+from cmphone.contacts.models import ContactKind, IndexScope, choose_label
+from cmphone.contacts.selectors import Rights, get_rights
+from cmphone.properties.selectors import get_versions
+
+
+class CustomerGroupsView(APIView):
+    """The customer groups in which the caller has any right."""
+
+    class OutputSerializer(serializers.Serializer[None]):
+        class CustomerGroupSerializer(serializers.Serializer[None]):
+            class RightsSerializer(serializers.Serializer[None]):
+                view = serializers.BooleanField()
+                create = serializers.BooleanField()  # type: ignore[assignment]
+                edit = serializers.BooleanField()
+                create_case = serializers.BooleanField()
+
+                class Meta:
+                    ref_name = "Rights"
+
+            class FieldSerializer(serializers.Serializer[None]):
+                object = serializers.ChoiceField(ContactKind.values)
+                name = serializers.CharField()
+                label = serializers.CharField()  # type: ignore[assignment]
+                dialable = serializers.BooleanField()
+                indexed = serializers.ChoiceField(IndexScope.values)
+
+                class Meta:
+                    ref_name = "ContactField"
+
+            id = serializers.CharField()
+            internal_name = serializers.CharField()
+            name = serializers.CharField(help_text="In the language of the user.")
+            rights = RightsSerializer()
+            fields = FieldSerializer(many=True)  # type: ignore[assignment]
+
+            class Meta:
+                ref_name = "CustomerGroup"
+
+        results = CustomerGroupSerializer(many=True)
+        next = serializers.URLField(allow_null=True)
+
+        class Meta:
+            ref_name = "CustomerGroups"
+
+    @extend_schema(
+        operation_id="list_customer_groups",
+        summary="List the customer groups you have rights in",
+        responses=OutputSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        groups = get_configuration(get_versions()[0]).groups
+        user = current_user(request)
+        language = user.language
+        results = [
+            describe_group(groups[id], language) | describe_rights(rights, groups[id], language)
+            for id, rights in sorted(get_rights(user).items())
+            if id in groups
+        ]
+        return Response({"results": results, "next": None})
+
+
+def describe_group(group: GroupRules, language: str) -> dict[str, str]:
+    """Return how an answer names a customer group."""
+    return {"id": str(group.id), "name": group.label(language), "internal_name": group.name}
+
+
+def describe_rights(rights: Rights, group: GroupRules, language: str) -> dict[str, object]:
+    """Return what the caller may do in a customer group, and the fields of its contacts."""
+    return {
+        "rights": {
+            "view": rights.view,
+            "create": rights.create,
+            "edit": rights.edit,
+            "create_case": rights.create_case,
+        },
+        "fields": [
+            {
+                "object": kind,
+                "name": field.name,
+                "label": choose_label(de=field.label_de, en=field.label_en, name=field.name, language=language),
+                "dialable": field.dialable,
+                "indexed": field.indexed,
+            }
+            for kind, fields in sorted(group.fields.items(), reverse=True)
+            for field in fields
+        ],
+    }
+
+
+def find_group(configuration: Configuration, rights: Mapping[int, Rights], named: str) -> GroupRules | None:
+    """Return the customer group of this id or internal name, or None when there is none that the caller may see."""
+    mine = [group for id, group in configuration.groups.items() if id in rights]
+    return next((group for group in mine if named in {str(group.id), group.name}), None)

@@ -1,0 +1,147 @@
+"""/api/v1/numbers: how a number is read, without looking for anybody."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cmphone.api.authentication import current_user
+from cmphone.api.customer_groups import find_group
+from cmphone.api.documentation import problems
+from cmphone.contacts.configuration import get_configuration
+from cmphone.contacts.selectors import get_rights
+from cmphone.problems import NotFound
+from cmphone.properties.selectors import get_versions
+from numbering.display import show
+from numbering.reading import Reading, read_presented, read_typed
+
+MAX_NUMBER_LENGTH = 500
+
+
+class NumberField(serializers.CharField):
+    """A telephone number as it is written or presented: any text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=MAX_NUMBER_LENGTH, trim_whitespace=False, **kwargs)
+
+
+class NumberSerializer(serializers.Serializer[None]):
+    """A number in its written forms."""
+
+    raw = serializers.CharField(help_text="As it came in.")
+    canonical = serializers.CharField(allow_null=True, help_text="Digits with country code, without +.")
+    e164 = serializers.CharField(allow_null=True)
+    display = serializers.CharField()
+    tapi = serializers.CharField()
+    kind = serializers.ChoiceField(["public", "internal", "service", "withheld", "unreadable"])
+    place = serializers.CharField(allow_null=True)
+    country = serializers.CharField(allow_null=True, help_text="ISO 3166 code.")
+
+    class Meta:
+        ref_name = "Number"
+
+
+class ReadingSerializer(serializers.Serializer[None]):
+    """One way to understand a number."""
+
+    canonical = serializers.CharField(allow_null=True)
+    kind = serializers.CharField()
+    rule = serializers.CharField(help_text="What happened to the number.")
+    possible = serializers.BooleanField()
+    valid = serializers.BooleanField()
+    extension = serializers.CharField(allow_null=True)
+
+    class Meta:
+        ref_name = "Reading"
+
+
+def describe_number(reading: Reading, *, raw: str, language: str) -> dict[str, object]:
+    """Return the `number` object of an answer."""
+    shown = show(reading, language)
+    return {
+        "raw": raw,
+        "canonical": reading.canonical or None,
+        "e164": shown.e164,
+        "display": shown.display,
+        "tapi": shown.tapi,
+        "kind": reading.kind,
+        "place": shown.place,
+        "country": shown.country,
+    }
+
+
+def describe_reading(reading: Reading) -> dict[str, object]:
+    """Return one of the `readings` of an answer."""
+    return {
+        "canonical": reading.canonical or None,
+        "kind": reading.kind,
+        "rule": reading.rule,
+        "possible": reading.possible,
+        "valid": reading.valid,
+        "extension": reading.extension or None,
+    }
+
+
+class CanonicalizeView(APIView):
+    """Reads a number."""
+
+    class InputSerializer(serializers.Serializer[None]):
+        number = NumberField(allow_blank=True)
+        customer_group = serializers.CharField(
+            max_length=50, required=False, help_text="Id or internal name; its plan is taken instead of the site's."
+        )
+        direction = serializers.ChoiceField(["typed", "presented"], default="typed")
+
+        class Meta:
+            ref_name = "NumberToRead"
+
+        def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+            if attrs["direction"] == "typed" and not attrs["number"].strip():
+                raise serializers.ValidationError({"number": ErrorDetail(_("Enter a number."), code="blank")})
+            return attrs
+
+    class OutputSerializer(NumberSerializer):
+        rule = serializers.CharField()
+        possible = serializers.BooleanField()
+        valid = serializers.BooleanField()
+        extension = serializers.CharField(allow_null=True)
+        readings = ReadingSerializer(many=True)
+
+        class Meta:
+            ref_name = "ReadNumber"
+
+    @extend_schema(
+        operation_id="canonicalize_number",
+        summary="Read a number as a customer group's plan, or the telephone system's, understands it",
+        request=InputSerializer,
+        responses={200: OutputSerializer, **problems(404)},
+    )
+    def post(self, request: Request) -> Response:
+        serializer = self.InputSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        number = serializer.validated_data["number"]
+        readings = self._read(request, **serializer.validated_data)
+        language = current_user(request).language
+        first = describe_number(readings[0], raw=number, language=language) | describe_reading(readings[0])
+        return Response({**first, "readings": [describe_reading(reading) for reading in readings]})
+
+    def _read(
+        self, request: Request, *, number: str, direction: str, customer_group: str | None = None
+    ) -> tuple[Reading, ...]:
+        configuration = get_configuration(get_versions()[0])
+        rights = get_rights(current_user(request))
+        plan, inside = configuration.site, configuration.inside_plans
+        if customer_group is not None:
+            group = find_group(configuration, rights, customer_group)
+            if group is None:
+                raise NotFound
+            plan, inside = group.plan, (group.plan,)
+        if direction == "typed":
+            return read_typed(number, plan)
+        visible = {str(id) for id, right in rights.items() if right.view}
+        return read_presented(number, configuration.site, [plan for plan in inside if plan.key in visible])

@@ -1,0 +1,22 @@
+"""Addresses of the REST API and of what monitoring asks."""
+
+from django.urls import path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+
+from cmphone.api.customer_groups import CustomerGroupsView
+from cmphone.api.health import LiveView, ReadyView
+from cmphone.api.lookup import LookupView
+from cmphone.api.numbers import CanonicalizeView
+from cmphone.api.sessions import CurrentSessionView, SessionsView
+
+urlpatterns = [
+    path("api/v1/sessions", SessionsView.as_view()),
+    path("api/v1/sessions/current", CurrentSessionView.as_view()),
+    path("api/v1/lookup", LookupView.as_view()),
+    path("api/v1/numbers/canonicalize", CanonicalizeView.as_view()),
+    path("api/v1/customer-groups", CustomerGroupsView.as_view()),
+    path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi")),
+    path("health/live", LiveView.as_view()),
+    path("health/ready", ReadyView.as_view()),
+]
