@@ -80,7 +80,7 @@ define install
 		$(PYTHON) -m venv $(VENV); \
 	fi; \
 	echo "Installing $(1) …"; \
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-input -r $(1); \
+	$(RUN) -m pip install -qq --disable-pip-version-check --no-input -r $(1); \
 	cat $(2) > $$text
 endef
 

@@ -100,15 +100,15 @@ def hold_services(*, durable: bool = True) -> Iterator[dict[str, str]]:
     """Keep the embedded services running while the block runs; safe to nest, and to share between processes.
 
     Gives the variables by which a child process finds the services without counting as a user of them.  A
-    service which the site has of its own is left alone.  The servers stop when the last user leaves.  Not
-    `durable` is for data nobody will miss after a power failure.
+    service which the site has of its own is left alone and not among them.  The servers stop when the last
+    user leaves.  Not `durable` is for data nobody will miss after a power failure.
 
     Raises EmbeddedError when a service cannot be had.
     """
     addresses = {"CMPHONE_DATABASE_URL": database_url(), "CMPHONE_REDIS_URL": redis_url()}
-    wanted = [name for name in addresses if not read_text(name, "")]
+    wanted = {name: address for name, address in addresses.items() if not read_text(name, "")}
     if not wanted:
-        yield addresses
+        yield {}
         return
     place = find_place()
     servers = {
@@ -124,7 +124,7 @@ def hold_services(*, durable: bool = True) -> Iterator[dict[str, str]]:
             _make_data_folders(place, list(servers.values()))
             for name in wanted:
                 servers[name].ensure_running()
-        yield addresses
+        yield wanted
     finally:
         if hold is not None:
             _release(hold, place, list(servers.values()))

@@ -23,6 +23,9 @@ OLDEST_POSTGRES = 15
 # A server that was killed may have much to recover before it answers, one with much to write long to stop.
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
+# One that says nothing for that long hangs, and is given that long to end by itself.
+ANSWER_SECONDS = 2.0
+HANGING_SECONDS = 5.0
 LARGEST_LOG = 5_000_000
 
 
@@ -96,7 +99,7 @@ class Server:
         if self.folder.is_dir() and self.answers():
             return
         # Hangs, or works on in a folder which was deleted.
-        self.stop(patience=5)
+        self.stop(HANGING_SECONDS)
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
             self.log.replace(self.log.with_suffix(".old.log"))
         self.log.touch()
@@ -223,7 +226,7 @@ def make_valkey(place: Place, durable: bool) -> Server:
 def _ask(path: Path, question: bytes) -> bytes:
     """Return a server's answer to `question`, which ends with a goodbye; empty when it gives none in time."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(2)
+        connection.settimeout(ANSWER_SECONDS)
         try:
             connection.connect(str(path))
             connection.sendall(question)
@@ -372,9 +375,7 @@ def make_private(folder: Path, place: Place) -> None:
             os.chown(folder, place.uid, place.gid)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != place.uid or facts.st_mode & 0o077:
-        raise EmbeddedError(
-            f"{folder} is not private to the account {place.uid}.  Look what it is; remove it."
-        )
+        raise EmbeddedError(f"{folder} is not private to the account {place.uid}.  Look what it is; remove it.")
 
 
 def list_command_lines() -> list[tuple[int, str]]:
