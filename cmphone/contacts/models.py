@@ -3,7 +3,9 @@
 from django.contrib.auth.models import AbstractUser, Group
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Left
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
@@ -168,6 +170,15 @@ class CustomerGroup(Labelled):
         ]
 
 
+# Of a company's name, so much is indexed: an entry of a B-tree has a limit.
+COMPANY_NAME_INDEXED = 200
+
+
+def company_name_start(field: str) -> Left:
+    """Return the expression for the start of a company's name, which stands in `field`."""
+    return Left(KeyTextTransform(field, "fields"), COMPANY_NAME_INDEXED)
+
+
 class Contact(models.Model):
     """A person or a company of one customer group, with the values of its model's fields."""
 
@@ -209,7 +220,16 @@ class Contact(models.Model):
                 violation_error_message=_("The customer group has a contact with this external id already."),
             ),
         ]
-        indexes = [models.Index(fields=["customer_group", "name", "id"], name="contact_group_name")]
+        indexes = [
+            models.Index(fields=["customer_group", "name", "id"], name="contact_group_name"),
+            # An import finds the companies of its persons by it.
+            models.Index(
+                F("customer_group"),
+                company_name_start("name"),
+                condition=Q(kind="company"),
+                name="contact_company_name",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -99,7 +99,7 @@ def find_draft_errors(draft: ContactDraft, rules: GroupRules) -> dict[str, list[
             errors["company"] = [_("Only a person belongs to a company.")]
         elif draft.company.kind != ContactKind.COMPANY or draft.company.customer_group_id != draft.customer_group_id:
             errors["company"] = [_("Choose a company of the same customer group.")]
-    if len(draft.external_id) > 200 or not _is_storable(draft.external_id):
+    if len(draft.external_id) > 200 or not is_storable(draft.external_id):
         errors["external_id"] = [_("At most 200 characters, without control characters.")]
     return errors
 
@@ -111,10 +111,11 @@ def _find_value_error(name: str, value: object, specified: set[str]) -> str | No
         return _("Enter text.")
     if len(value) > MAX_VALUE_LENGTH:
         return _("At most %d characters.") % MAX_VALUE_LENGTH
-    return None if _is_storable(value) else _("Leave out characters that cannot be stored.")
+    return None if is_storable(value) else _("Leave out characters that cannot be stored.")
 
 
-def _is_storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
+    """Say whether the database takes a text: it has no NUL in it and no half of a character."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -123,7 +124,10 @@ def _apply(draft: ContactDraft, groups: Mapping[int, GroupRules]) -> Contact:
     contact.company = draft.company
     contact.external_id = draft.external_id
     contact.is_active = draft.is_active
-    contact.fields = {name: value for name, value in draft.fields.items() if value.strip()}
+    # Values of fields that the contact model has no more stay, in case it gets them back.
+    specified = {rule.name for rule in groups[contact.customer_group_id].fields[contact.kind]}
+    unspecified = {name: value for name, value in contact.fields.items() if name not in specified}
+    contact.fields = unspecified | {name: value for name, value in draft.fields.items() if value.strip()}
     contact.updated_at = timezone.now()
     _rename(contact, groups[contact.customer_group_id])
     return contact
