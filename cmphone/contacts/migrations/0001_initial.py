@@ -9,213 +9,505 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ContactModel',
+            name="ContactModel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=50, unique=True, validators=[django.core.validators.RegexValidator('\\A[a-z][a-z0-9_-]*\\Z', 'Enter lower-case letters, digits, - and _, beginning with a letter.')], verbose_name='internal name')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=50,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[a-z][a-z0-9_-]*\\Z",
+                                "Enter lower-case letters, digits, - and _, beginning with a letter.",
+                            )
+                        ],
+                        verbose_name="internal name",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'contact model',
-                'verbose_name_plural': 'contact models',
-                'ordering': ['name'],
+                "verbose_name": "contact model",
+                "verbose_name_plural": "contact models",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Role',
-            fields=[
-            ],
+            name="Role",
+            fields=[],
             options={
-                'verbose_name': 'role',
-                'verbose_name_plural': 'roles',
-                'proxy': True,
-                'indexes': [],
-                'constraints': [],
+                "verbose_name": "role",
+                "verbose_name_plural": "roles",
+                "proxy": True,
+                "indexes": [],
+                "constraints": [],
             },
-            bases=('auth.group',),
+            bases=("auth.group",),
             managers=[
-                ('objects', django.contrib.auth.models.GroupManager()),
+                ("objects", django.contrib.auth.models.GroupManager()),
             ],
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator()], verbose_name='username')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('email', models.EmailField(blank=True, max_length=254, verbose_name='email address')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('language', models.CharField(choices=[('de', 'German'), ('en', 'English')], default='de', max_length=10, verbose_name='language')),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(
+                        error_messages={"unique": "A user with that username already exists."},
+                        help_text="Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.",
+                        max_length=150,
+                        unique=True,
+                        validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
+                        verbose_name="username",
+                    ),
+                ),
+                ("first_name", models.CharField(blank=True, max_length=150, verbose_name="first name")),
+                ("last_name", models.CharField(blank=True, max_length=150, verbose_name="last name")),
+                ("email", models.EmailField(blank=True, max_length=254, verbose_name="email address")),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
+                (
+                    "language",
+                    models.CharField(
+                        choices=[("de", "German"), ("en", "English")],
+                        default="de",
+                        max_length=10,
+                        verbose_name="language",
+                    ),
+                ),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
-                'abstract': False,
+                "verbose_name": "user",
+                "verbose_name_plural": "users",
+                "abstract": False,
             },
             managers=[
-                ('objects', django.contrib.auth.models.UserManager()),
+                ("objects", django.contrib.auth.models.UserManager()),
             ],
         ),
         migrations.CreateModel(
-            name='CustomerGroup',
+            name="CustomerGroup",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label_de', models.CharField(blank=True, max_length=100, verbose_name='label (German)')),
-                ('label_en', models.CharField(blank=True, max_length=100, verbose_name='label (English)')),
-                ('name', models.CharField(max_length=50, unique=True, validators=[django.core.validators.RegexValidator('\\A[a-z][a-z0-9_-]*\\Z', 'Enter lower-case letters, digits, - and _, beginning with a letter.')], verbose_name='internal name')),
-                ('country_prefix', models.CharField(blank=True, help_text='For example 49. Empty: the system property local.country.prefix.', max_length=3, validators=[django.core.validators.RegexValidator('\\A[1-9][0-9]{0,2}\\Z', 'Enter a country code without + or zeros, for example 49.')], verbose_name='country prefix')),
-                ('area_prefix', models.CharField(blank=True, help_text='Without the leading zero, for example 211.', max_length=8, validators=[django.core.validators.RegexValidator('\\A[0-9]*\\Z', 'Enter digits only.')], verbose_name='area prefix')),
-                ('company_line', models.CharField(blank=True, help_text='The number up to the extension, without area, for example 339903.', max_length=12, validators=[django.core.validators.RegexValidator('\\A[0-9]*\\Z', 'Enter digits only.')], verbose_name='company line')),
-                ('extension_min', models.PositiveSmallIntegerField(blank=True, help_text='In digits. Empty: every number that is not longer is taken for an extension.', null=True, verbose_name='shortest extension')),
-                ('extension_max', models.PositiveSmallIntegerField(blank=True, help_text='In digits.', null=True, verbose_name='longest extension')),
-                ('built_from', models.CharField(blank=True, editable=False, max_length=64)),
-                ('contact_model', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='contacts.contactmodel', verbose_name='contact model')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("label_de", models.CharField(blank=True, max_length=100, verbose_name="label (German)")),
+                ("label_en", models.CharField(blank=True, max_length=100, verbose_name="label (English)")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=50,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[a-z][a-z0-9_-]*\\Z",
+                                "Enter lower-case letters, digits, - and _, beginning with a letter.",
+                            )
+                        ],
+                        verbose_name="internal name",
+                    ),
+                ),
+                (
+                    "country_prefix",
+                    models.CharField(
+                        blank=True,
+                        help_text="For example 49. Empty: the system property local.country.prefix.",
+                        max_length=3,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[1-9][0-9]{0,2}\\Z", "Enter a country code without + or zeros, for example 49."
+                            )
+                        ],
+                        verbose_name="country prefix",
+                    ),
+                ),
+                (
+                    "area_prefix",
+                    models.CharField(
+                        blank=True,
+                        help_text="Without the leading zero, for example 211.",
+                        max_length=8,
+                        validators=[django.core.validators.RegexValidator("\\A[0-9]*\\Z", "Enter digits only.")],
+                        verbose_name="area prefix",
+                    ),
+                ),
+                (
+                    "company_line",
+                    models.CharField(
+                        blank=True,
+                        help_text="The number up to the extension, without area, for example 339903.",
+                        max_length=12,
+                        validators=[django.core.validators.RegexValidator("\\A[0-9]*\\Z", "Enter digits only.")],
+                        verbose_name="company line",
+                    ),
+                ),
+                (
+                    "extension_min",
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        help_text="In digits. Empty: every number that is not longer is taken for an extension.",
+                        null=True,
+                        verbose_name="shortest extension",
+                    ),
+                ),
+                (
+                    "extension_max",
+                    models.PositiveSmallIntegerField(
+                        blank=True, help_text="In digits.", null=True, verbose_name="longest extension"
+                    ),
+                ),
+                ("built_from", models.CharField(blank=True, editable=False, max_length=64)),
+                (
+                    "contact_model",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="contacts.contactmodel",
+                        verbose_name="contact model",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'customer group',
-                'verbose_name_plural': 'customer groups',
-                'ordering': ['name'],
+                "verbose_name": "customer group",
+                "verbose_name_plural": "customer groups",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Contact',
+            name="Contact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('person', 'person'), ('company', 'company')], max_length=10, verbose_name='kind')),
-                ('external_id', models.CharField(blank=True, help_text="The contact's key in the system it came from, if any.", max_length=200, verbose_name='external id')),
-                ('is_active', models.BooleanField(default=True, help_text='Nobody finds an inactive contact by its number.', verbose_name='active')),
-                ('fields', models.JSONField(blank=True, default=dict, verbose_name='fields')),
-                ('name', models.CharField(editable=False, max_length=300, verbose_name='name')),
-                ('name_details', models.CharField(editable=False, max_length=300)),
-                ('name_list', models.CharField(editable=False, max_length=300)),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
-                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated at')),
-                ('company', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='persons', to='contacts.contact', verbose_name='company')),
-                ('customer_group', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='contacts.customergroup', verbose_name='customer group')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("person", "person"), ("company", "company")], max_length=10, verbose_name="kind"
+                    ),
+                ),
+                (
+                    "external_id",
+                    models.CharField(
+                        blank=True,
+                        help_text="The contact's key in the system it came from, if any.",
+                        max_length=200,
+                        verbose_name="external id",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True, help_text="Nobody finds an inactive contact by its number.", verbose_name="active"
+                    ),
+                ),
+                ("fields", models.JSONField(blank=True, default=dict, verbose_name="fields")),
+                ("name", models.CharField(editable=False, max_length=300, verbose_name="name")),
+                ("name_details", models.CharField(editable=False, max_length=300)),
+                ("name_list", models.CharField(editable=False, max_length=300)),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated at")),
+                (
+                    "company",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="persons",
+                        to="contacts.contact",
+                        verbose_name="company",
+                    ),
+                ),
+                (
+                    "customer_group",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="contacts.customergroup",
+                        verbose_name="customer group",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'contact',
-                'verbose_name_plural': 'contacts',
-                'ordering': ['name', 'id'],
+                "verbose_name": "contact",
+                "verbose_name_plural": "contacts",
+                "ordering": ["name", "id"],
             },
         ),
         migrations.CreateModel(
-            name='CustomerGroupRight',
+            name="CustomerGroupRight",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('can_view', models.BooleanField(default=True, verbose_name='view')),
-                ('can_create', models.BooleanField(default=False, verbose_name='create')),
-                ('can_edit', models.BooleanField(default=False, verbose_name='edit')),
-                ('customer_group', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='contacts.customergroup', verbose_name='customer group')),
-                ('role', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='customer_group_rights', to='auth.group')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("can_view", models.BooleanField(default=True, verbose_name="view")),
+                ("can_create", models.BooleanField(default=False, verbose_name="create")),
+                ("can_edit", models.BooleanField(default=False, verbose_name="edit")),
+                (
+                    "customer_group",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="contacts.customergroup",
+                        verbose_name="customer group",
+                    ),
+                ),
+                (
+                    "role",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="customer_group_rights",
+                        to="auth.group",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'right on a customer group',
-                'verbose_name_plural': 'rights on customer groups',
+                "verbose_name": "right on a customer group",
+                "verbose_name_plural": "rights on customer groups",
             },
         ),
         migrations.CreateModel(
-            name='Queue',
+            name="Queue",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label_de', models.CharField(blank=True, max_length=100, verbose_name='label (German)')),
-                ('label_en', models.CharField(blank=True, max_length=100, verbose_name='label (English)')),
-                ('name', models.CharField(max_length=50, unique=True, validators=[django.core.validators.RegexValidator('\\A[a-z][a-z0-9_-]*\\Z', 'Enter lower-case letters, digits, - and _, beginning with a letter.')], verbose_name='internal name')),
-                ('customer_groups', models.ManyToManyField(blank=True, related_name='queues', to='contacts.customergroup', verbose_name='customer groups')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("label_de", models.CharField(blank=True, max_length=100, verbose_name="label (German)")),
+                ("label_en", models.CharField(blank=True, max_length=100, verbose_name="label (English)")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=50,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[a-z][a-z0-9_-]*\\Z",
+                                "Enter lower-case letters, digits, - and _, beginning with a letter.",
+                            )
+                        ],
+                        verbose_name="internal name",
+                    ),
+                ),
+                (
+                    "customer_groups",
+                    models.ManyToManyField(
+                        blank=True, related_name="queues", to="contacts.customergroup", verbose_name="customer groups"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'queue',
-                'verbose_name_plural': 'queues',
-                'ordering': ['name'],
+                "verbose_name": "queue",
+                "verbose_name_plural": "queues",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='QueueRight',
+            name="QueueRight",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('can_create', models.BooleanField(default=True, verbose_name='create cases')),
-                ('queue', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='contacts.queue', verbose_name='queue')),
-                ('role', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='queue_rights', to='auth.group')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("can_create", models.BooleanField(default=True, verbose_name="create cases")),
+                (
+                    "queue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to="contacts.queue", verbose_name="queue"
+                    ),
+                ),
+                (
+                    "role",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="queue_rights", to="auth.group"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'right on a queue',
-                'verbose_name_plural': 'rights on queues',
+                "verbose_name": "right on a queue",
+                "verbose_name_plural": "rights on queues",
             },
         ),
         migrations.CreateModel(
-            name='ContactField',
+            name="ContactField",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label_de', models.CharField(blank=True, max_length=100, verbose_name='label (German)')),
-                ('label_en', models.CharField(blank=True, max_length=100, verbose_name='label (English)')),
-                ('object', models.CharField(choices=[('person', 'person'), ('company', 'company')], max_length=10, verbose_name='object')),
-                ('name', models.CharField(max_length=50, validators=[django.core.validators.RegexValidator('\\A[a-z][a-z0-9_]*\\Z', 'Enter lower-case letters, digits and _, beginning with a letter.')], verbose_name='internal name')),
-                ('position', models.PositiveIntegerField(default=0, verbose_name='order')),
-                ('dialable', models.BooleanField(default=False, help_text='The value is a dial link.', verbose_name='phone number')),
-                ('indexed', models.CharField(blank=True, choices=[('', 'nobody (not indexed)'), ('local', 'the contact itself'), ('unit', 'a company and its persons'), ('transitive', 'a company, its persons and cases')], default='', help_text="Whom a caller's number in this field finds.", max_length=10, verbose_name='indexed for search')),
-                ('contact_model', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='fields', to='contacts.contactmodel', verbose_name='contact model')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("label_de", models.CharField(blank=True, max_length=100, verbose_name="label (German)")),
+                ("label_en", models.CharField(blank=True, max_length=100, verbose_name="label (English)")),
+                (
+                    "object",
+                    models.CharField(
+                        choices=[("person", "person"), ("company", "company")], max_length=10, verbose_name="object"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=50,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[a-z][a-z0-9_]*\\Z",
+                                "Enter lower-case letters, digits and _, beginning with a letter.",
+                            )
+                        ],
+                        verbose_name="internal name",
+                    ),
+                ),
+                ("position", models.PositiveIntegerField(default=0, verbose_name="order")),
+                (
+                    "dialable",
+                    models.BooleanField(
+                        default=False, help_text="The value is a dial link.", verbose_name="phone number"
+                    ),
+                ),
+                (
+                    "indexed",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "nobody (not indexed)"),
+                            ("local", "the contact itself"),
+                            ("unit", "a company and its persons"),
+                            ("transitive", "a company, its persons and cases"),
+                        ],
+                        default="",
+                        help_text="Whom a caller's number in this field finds.",
+                        max_length=10,
+                        verbose_name="indexed for search",
+                    ),
+                ),
+                (
+                    "contact_model",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="fields",
+                        to="contacts.contactmodel",
+                        verbose_name="contact model",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'contact field',
-                'verbose_name_plural': 'contact fields',
-                'ordering': ['contact_model', 'object', 'position', 'id'],
-                'constraints': [models.UniqueConstraint(fields=('contact_model', 'object', 'name'), name='one_field_of_a_name'), models.CheckConstraint(condition=models.Q(('object__in', ['person', 'company'])), name='field_object_is_known'), models.CheckConstraint(condition=models.Q(('indexed__in', ['', 'local', 'unit', 'transitive'])), name='field_indexed_is_known')],
+                "verbose_name": "contact field",
+                "verbose_name_plural": "contact fields",
+                "ordering": ["contact_model", "object", "position", "id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("contact_model", "object", "name"), name="one_field_of_a_name"),
+                    models.CheckConstraint(
+                        condition=models.Q(("object__in", ["person", "company"])), name="field_object_is_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("indexed__in", ["", "local", "unit", "transitive"])),
+                        name="field_indexed_is_known",
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='customergroup',
-            constraint=models.CheckConstraint(condition=models.Q(('country_prefix__regex', '^([1-9][0-9]{0,2})?$')), name='country_prefix_is_a_code'),
+            model_name="customergroup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("country_prefix__regex", "^([1-9][0-9]{0,2})?$")), name="country_prefix_is_a_code"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='customergroup',
-            constraint=models.CheckConstraint(condition=models.Q(('area_prefix__regex', '^[0-9]*$')), name='area_prefix_is_digits'),
+            model_name="customergroup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("area_prefix__regex", "^[0-9]*$")), name="area_prefix_is_digits"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='customergroup',
-            constraint=models.CheckConstraint(condition=models.Q(('company_line__regex', '^[0-9]*$')), name='company_line_is_digits'),
+            model_name="customergroup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("company_line__regex", "^[0-9]*$")), name="company_line_is_digits"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='customergroup',
-            constraint=models.CheckConstraint(condition=models.Q(('extension_min__isnull', True), ('extension_max__isnull', True), ('extension_min__lte', models.F('extension_max')), _connector='OR'), name='shortest_extension_is_not_longer_than_the_longest', violation_error_message='The shortest extension is longer than the longest.'),
+            model_name="customergroup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("extension_min__isnull", True),
+                    ("extension_max__isnull", True),
+                    ("extension_min__lte", models.F("extension_max")),
+                    _connector="OR",
+                ),
+                name="shortest_extension_is_not_longer_than_the_longest",
+                violation_error_message="The shortest extension is longer than the longest.",
+            ),
         ),
         migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(fields=['customer_group', 'name', 'id'], name='contact_group_name'),
+            model_name="contact",
+            index=models.Index(fields=["customer_group", "name", "id"], name="contact_group_name"),
         ),
         migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['person', 'company'])), name='contact_kind_is_known'),
+            model_name="contact",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["person", "company"])), name="contact_kind_is_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.CheckConstraint(condition=models.Q(('kind', 'person'), ('company__isnull', True), _connector='OR'), name='only_a_person_has_a_company'),
+            model_name="contact",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind", "person"), ("company__isnull", True), _connector="OR"),
+                name="only_a_person_has_a_company",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('customer_group', 'external_id'), name='one_contact_of_an_external_id', violation_error_message='The customer group has a contact with this external id already.'),
+            model_name="contact",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("external_id", ""), _negated=True),
+                fields=("customer_group", "external_id"),
+                name="one_contact_of_an_external_id",
+                violation_error_message="The customer group has a contact with this external id already.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='customergroupright',
-            constraint=models.UniqueConstraint(fields=('role', 'customer_group'), name='one_right_of_a_role_on_a_group'),
+            model_name="customergroupright",
+            constraint=models.UniqueConstraint(
+                fields=("role", "customer_group"), name="one_right_of_a_role_on_a_group"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='queueright',
-            constraint=models.UniqueConstraint(fields=('role', 'queue'), name='one_right_of_a_role_on_a_queue'),
+            model_name="queueright",
+            constraint=models.UniqueConstraint(fields=("role", "queue"), name="one_right_of_a_role_on_a_queue"),
         ),
     ]
