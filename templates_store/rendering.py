@@ -125,11 +125,7 @@ def to_line(text: str) -> str:
 def _is_visible(character: str) -> bool:
     # Not control characters, lone surrogates and format characters (bidirectional overrides among them); but
     # what separates words, and the joiners: Persian and several Indian languages are spelled with them.
-    return (
-        character in _JOINERS
-        or character.isspace()
-        or unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
-    )
+    return character in _JOINERS or character.isspace() or unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
 
 
 _JOINERS = "\u200c\u200d"
@@ -213,9 +209,7 @@ def _check_tokens(source: str) -> None:
             raise TemplateError(gettext_noop("“%(what)s” is not allowed here."), line, what=value)
         parentheses += {"(": 1, "[": 1, ")": -1, "]": -1}.get(value, 0)
         if tokens > MAX_TOKENS_IN_A_TAG or parentheses > MAX_PARENTHESES or ifs > MAX_NESTED_IFS:
-            raise TemplateError(
-                gettext_noop("This is nested too deeply, or too long for one expression."), line
-            )
+            raise TemplateError(gettext_noop("This is nested too deeply, or too long for one expression."), line)
 
 
 _FORBIDDEN = frozenset(["*", "**", "/", "//", "%", "-", "{", "}", ":", ";", "="])
@@ -282,9 +276,7 @@ class _Whitelist(NodeTransformer):
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise TemplateError(gettext_noop("“%(what)s” cannot be the name of a field."), line, what=name)
 
-    def _check_function(
-        self, node: nodes.Filter | nodes.Test, known: Mapping[str, Callable[..., object]]
-    ) -> None:
+    def _check_function(self, node: nodes.Filter | nodes.Test, known: Mapping[str, Callable[..., object]]) -> None:
         if node.name not in known:
             raise TemplateError(
                 gettext_noop("“%(what)s” is not known; there are %(known)s."),
@@ -345,9 +337,7 @@ def _filter_replace(value: object, old: object, new: object) -> str:
     return text.replace(old_text, new_text, count)[:MAX_TEXT]
 
 
-def _filter_truncate(
-    value: object, length: object = 255, killwords: object = False, end: object = "…"
-) -> str:
+def _filter_truncate(value: object, length: object = 255, killwords: object = False, end: object = "…") -> str:
     text, end_text = to_text(value), to_text(end)
     if not isinstance(length, int):
         raise TypeError("the length is not a whole number")

@@ -31,9 +31,9 @@ def save_display_names(
         if load_templates(contact_model.pk).get(object, Templates()) == templates:
             return False
         mark_templates_changed()
-        row = DisplayNames.objects.filter(
-            contact_model=contact_model.pk, object=object
-        ).first() or DisplayNames(contact_model_id=contact_model.pk, object=object)
+        row = DisplayNames.objects.filter(contact_model=contact_model.pk, object=object).first() or DisplayNames(
+            contact_model_id=contact_model.pk, object=object
+        )
         row.default, row.details, row.list = default, details, list
         row.full_clean()
         row.save()

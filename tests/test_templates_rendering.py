@@ -306,9 +306,7 @@ def test_a_template_that_fails_or_prints_nothing_gives_the_default_name() -> Non
 
 def test_an_empty_default_name_is_the_first_value_that_is_not_empty() -> None:
     values = {"title": " ", "company": {"name": "Alfreds"}, "last_name": "Anders", "first_name": "Maria"}
-    assert display_names(Templates(default="{{ title }}"), values, "17") == Names(
-        "Anders", "Anders", "Anders"
-    )
+    assert display_names(Templates(default="{{ title }}"), values, "17") == Names("Anders", "Anders", "Anders")
     assert display_names(Templates(), {"title": None}, "17") == Names("17", "17", "17")
 
 
