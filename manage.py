@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs one command of the project, with the embedded services running as long as it needs them."""
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -8,6 +9,9 @@ import sys
 
 # These look at no data, or see to the services themselves.
 WITHOUT_SERVICES = {
+    "--help",
+    "--version",
+    "-h",
     "call",
     "collectstatic",
     "compilemessages",
@@ -20,6 +24,11 @@ WITHOUT_SERVICES = {
     "startapp",
     "version",
 }
+
+
+def needs_services(arguments: list[str]) -> bool:
+    """Return whether the command with these arguments wants the embedded services running."""
+    return bool(arguments) and arguments[0] not in WITHOUT_SERVICES and not {"-h", "--help"} & set(arguments)
 
 
 def main() -> None:
@@ -40,13 +49,9 @@ def main() -> None:
     from cmphone.embedded_servers import EmbeddedError
     from cmphone.environment import SettingsError
 
-    arguments = sys.argv[1:] or ["help"]
     try:
-        if arguments[0] in WITHOUT_SERVICES or {"-h", "--help", "--version"} & set(arguments):
+        with hold_services() if needs_services(sys.argv[1:]) else contextlib.nullcontext():
             execute_from_command_line(sys.argv)
-        else:
-            with hold_services():
-                execute_from_command_line(sys.argv)
     except (EmbeddedError, SettingsError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

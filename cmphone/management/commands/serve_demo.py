@@ -34,6 +34,8 @@ from cmphone.embedded_servers import make_public
 
 DEMO_CALLER = "0021133990312"
 READY_SECONDS = 60
+# The web server of a run that was killed a moment ago may be on its way out.
+PORT_SECONDS = 3
 # A stopped web server finishes the answers it has begun.
 STOP_SECONDS = 10
 PR_SET_PDEATHSIG = 1
@@ -46,17 +48,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--port", type=int, default=8000, choices=range(1, 65536), metavar="1…65535")
 
     def handle(self, *args: object, host: str, port: int, **options: Any) -> None:
-        address = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104 (compared)
+        address = f"http://{find_own_name(host)}:{port}"
         try:
             with raise_on_signals(), claim_serving(var_folder(), address):
                 ensure_port_is_free(host, port)
                 self._say(f"Starting.  Data and logs are in {var_folder()}")
                 with hold_services() as services:
                     self._prepare_database()
-                    with run_children(host, port, services) as children:
+                    with run_children(list_commands(host, port), services) as children:
                         wait_until_ready(address, children)
                         self._show(address)
                         wait_for_end(children)
@@ -80,13 +82,22 @@ class Command(BaseCommand):
         # From here on this process only waits, which needs no connection.
         connections.close_all()
         if logins:
-            username, password, _ = logins[0]
-            self._say(f"\nA call from {DEMO_CALLER}, as the client of {username} would show it:\n")
-            call_command("call", DEMO_CALLER, user=username, password=password, server=address)
+            self._show_call(address, *logins[0][:2])
         self._say(f"\nAdministration  {address}/admin/\nAPI             {address}/api/docs/")
         for username, password, what in logins:
             self._say(f"Log in as       {username} / {password}   ({what})")
         self._say("\nCtrl-C stops it.")
+
+    def _show_call(self, address: str, username: str, password: str) -> None:
+        self._say(f"\nmanage.py call {DEMO_CALLER} --user {username} --server {address}\n")
+        os.environ["CMPHONE_PASSWORD"] = password
+        try:
+            call_command("call", DEMO_CALLER, user=username, server=address)
+        except CommandError as error:
+            # The site may be in the middle of being set up: that is no reason not to serve it.
+            self._say(f"That failed: {error}")
+        finally:
+            del os.environ["CMPHONE_PASSWORD"]
 
 
 @contextlib.contextmanager
@@ -102,9 +113,19 @@ def raise_on_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in numbers:
-        signal.signal(number, interrupt)
-    yield
+    before = [(number, signal.signal(number, interrupt)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def find_own_name(host: str) -> str:
+    """Return `host` as this machine's own browser would write it."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 (compared with, not listened on)
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 @contextlib.contextmanager
@@ -128,7 +149,7 @@ def claim_serving(var: Path, address: str) -> Iterator[None]:
 
 def ensure_port_is_free(host: str, port: int) -> None:
     """Raise CommandError, naming what to do, when nothing can be served on `host` and `port`."""
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + PORT_SECONDS
     while True:
         try:
             family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -136,35 +157,42 @@ def ensure_port_is_free(host: str, port: int) -> None:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(where)
                 return
-        except (OSError, OverflowError) as error:
-            # The web server of a run that was killed a moment ago may be on its way out.
-            if getattr(error, "errno", None) == errno.EADDRINUSE:
-                if time.monotonic() < deadline:
-                    time.sleep(0.1)
-                    continue
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise CommandError(f"Nothing can be served on {host}, port {port}: {error}.") from error
+            if time.monotonic() > deadline:
                 raise CommandError(
                     f"Port {port} is taken by another program.  Choose another one:  make run PORT={port + 1}"
                 ) from error
-            raise CommandError(f"Nothing can be served on {host}, port {port}: {error}.") from error
+            time.sleep(0.1)
+
+
+def list_commands(host: str, port: int) -> dict[str, list[str]]:
+    """Return the commands of the web server and of the worker, by the names of their logs."""
+    schedule = var_folder() / "celerybeat-schedule"
+    web = (
+        f"granian cmphone.wsgi:application --interface wsgi --host {shlex.quote(host)} --port {port}"
+        " --workers 2 --blocking-threads 1 --workers-kill-timeout 5"
+    )
+    # Threads: a quarter of the memory of processes, and they stop at once.
+    worker = (
+        "celery -A cmphone worker --pool threads --concurrency 2 --without-gossip --without-mingle"
+        f" --loglevel WARNING --beat --schedule {shlex.quote(str(schedule))}"
+    )
+    return {name: [sys.executable, "-m", *shlex.split(line)] for name, line in (("web", web), ("worker", worker))}
 
 
 @contextlib.contextmanager
-def run_children(host: str, port: int, services: dict[str, str]) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
-    """Run the web server and the worker, by the names of their logs, as long as the block runs."""
-    schedule = var_folder() / "celerybeat-schedule"
-    commands = {
-        "web": f"granian cmphone.wsgi:application --interface wsgi --host {shlex.quote(host)} --port {port}"
-        " --workers 2 --blocking-threads 1 --workers-kill-timeout 5",
-        # Threads: a quarter of the memory of processes, and they stop at once.
-        "worker": "celery -A cmphone worker --pool threads --concurrency 2 --without-gossip --without-mingle"
-        f" --loglevel WARNING --beat --schedule {shlex.quote(str(schedule))}",
-    }
+def run_children(
+    commands: dict[str, list[str]], services: dict[str, str]
+) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
+    """Run `commands`, with the addresses of the services, as long as the block runs; not a day longer."""
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in commands.items():
             with find_log(name).open("w") as log:
                 children[name] = subprocess.Popen(  # noqa: S603
-                    [sys.executable, "-m", *shlex.split(command)],
+                    command,
                     cwd=CHECKOUT,
                     env=os.environ | services,
                     stdin=subprocess.DEVNULL,
