@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 TOUCH_AFTER_AT_MOST = timedelta(minutes=1)
@@ -34,7 +35,7 @@ class LicenseFile(models.Model):
         ordering = ["-imported_at", "-id"]
 
     def __str__(self) -> str:
-        return f"{self.imported_at:%Y-%m-%d %H:%M}"
+        return f"{localtime(self.imported_at):%Y-%m-%d %H:%M}"
 
 
 class Pool(models.Model):

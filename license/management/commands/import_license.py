@@ -24,12 +24,12 @@ class Command(BaseCommand):
         try:
             license_file = import_license(text=_read(file), imported_by=None)
         except Problem as problem:
-            raise CommandError(f"{file}: {problem.detail}") from problem
+            name = "standard input" if file == "-" else file
+            raise CommandError(f"{name}: {problem.detail}") from problem
         self.stdout.write(self.style.SUCCESS("The licence is in force:"))
         for pool in license_file.pools.all():
-            line = (
-                f"  {pool.name}: {pool.licensed} licences, valid to {pool.expires_on:%d.%m.%Y}, {pool.contract_party}"
-            )
+            noun = "licence" if pool.licensed == 1 else "licences"
+            line = f"  {pool.name}: {pool.licensed} {noun}, valid to {pool.expires_on:%d.%m.%Y}, {pool.contract_party}"
             if pool.name not in KNOWN_SECTIONS:
                 line += " (unknown section: kept, not counted)"
             elif pool.name != REST_POOL:
