@@ -22,6 +22,7 @@ from django.core.exceptions import (
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -29,7 +30,8 @@ from rest_framework import exceptions as drf
 
 logger = logging.getLogger(__name__)
 
-type_path = "/problems/"
+TYPE_PATH = "/problems/"
+CONTENT_TYPE = "application/problem+json"
 
 
 class FieldError(TypedDict):
@@ -140,7 +142,7 @@ class Unavailable(Problem):
 def shape_problem(problem: Problem, request: HttpRequest) -> HttpResponse:
     """Return the response for a problem, in the language of the request."""
     body = {
-        "type": _base_url(request) + type_path + problem.slug,
+        "type": _base_url(request) + TYPE_PATH + problem.slug,
         "title": str(problem.title),
         "status": problem.status,
         "detail": problem.detail or str(problem.title),
@@ -148,7 +150,7 @@ def shape_problem(problem: Problem, request: HttpRequest) -> HttpResponse:
         "errors": problem.errors,
         **problem.members,
     }
-    response = JsonResponse(body, status=problem.status, content_type="application/problem+json")
+    response = JsonResponse(body, status=problem.status, content_type=CONTENT_TYPE)
     if problem.retry_after is not None:
         response["Retry-After"] = str(problem.retry_after)
     if problem.status == 401:
@@ -269,6 +271,18 @@ def answer_csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     )
 
 
+_by_status: dict[int, type[Problem]] = {
+    each.status: each for each in (InvalidRequest, PermissionDenied, NotFound, MethodNotAllowed, ServerError)
+}
+
+
+def _with_headers_of(plain: HttpResponse, shaped: HttpResponse) -> HttpResponse:
+    for name in ("Allow", "Vary"):
+        if name in plain.headers:
+            shaped[name] = plain.headers[name]
+    return shaped
+
+
 class RequestIdMiddleware:
     """Give every request an id that logs and errors name, and refuse bodies over the limit unread.
 
@@ -285,9 +299,13 @@ class RequestIdMiddleware:
         length = request.META.get("CONTENT_LENGTH") or "0"
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if limit and length.isdigit() and int(length) > limit and not request.path.startswith("/admin/"):
-            response: HttpResponse = shape_problem(TooLarge(gettext("At most %d bytes.") % limit), request)
+            with translation.override(translation.get_language_from_request(request)):
+                response: HttpResponse = shape_problem(TooLarge(gettext("At most %d bytes.") % limit), request)
         else:
             response = self.get_response(request)
+        if response.status_code in _by_status and not response.headers["Content-Type"].startswith(CONTENT_TYPE):
+            # Django answers a wrong method, and a few other things, without an exception.
+            response = _with_headers_of(response, shape_problem(_by_status[response.status_code](), request))
         response["X-Request-ID"] = request_id
         return response
 

@@ -131,7 +131,6 @@ USE_TZ = True
 TIME_ZONE = read_text("CMPHONE_TIME_ZONE", "Europe/Berlin")
 
 STATIC_URL = "static/"
-STATIC_ROOT = embedded.var_folder() / "static"
 # Straight out of the packages: there is no step to forget after an update.
 WHITENOISE_USE_FINDERS = True
 

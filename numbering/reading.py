@@ -7,6 +7,7 @@ libphonenumber's (countries.py); taking a number out of what stands around it is
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from numbering import countries
@@ -71,6 +72,8 @@ class Reading:
 # --- typed numbers: contact fields, what a user enters ---
 
 
+# Whoever writes a number often reads it twice: to say what is wrong with it, and for the index.
+@lru_cache(maxsize=2048)
 def read_typed(text: str, plan: Plan) -> tuple[Reading, ...]:
     """Read every number that people typed into `text`.  Nothing in it that is a number is left out: what cannot be
     read is a reading of kind `unreadable`.  Empty where there is nothing but space.
@@ -300,7 +303,7 @@ def _complete_in_every_way(digits: str, site: Plan) -> Iterator[tuple[str, str]]
 
 
 def _behind_outside_code(digits: str, site: Plan) -> list[str]:
-    return [digits[len(code) :] for code in site.outside_codes if code and digits.startswith(code)]
+    return [digits[len(code) :] for code in site.outside_codes if digits.startswith(code) and digits != code]
 
 
 def _read_by_groups(digits: str, groups: Sequence[Plan]) -> Iterator[Reading]:

@@ -132,12 +132,12 @@ _JOINERS = "\u200c\u200d"
 
 
 def _name_or_nothing(source: str, values: Mapping[str, object]) -> str:
-    if not source:
-        return ""
     try:
-        return render_name(source, values)
+        name = render_name(source, values) if source else ""
     except TemplateError:
         return ""
+    # Without a letter or digit it is only what stands between two values that are missing.
+    return name if any(map(str.isalnum, name)) else ""
 
 
 def _first_value(values: Mapping[str, object]) -> str:

@@ -39,12 +39,17 @@ def _claim_var() -> Path:
 # the services are.  They are this run's own, as the worker of a served demo site would take its jobs, and a
 # second run its database.
 if "cmphone.settings" in sys.modules:
-    raise pytest.UsageError(
-        "The settings were read before tests/conftest.py: leave DJANGO_SETTINGS_MODULE to it."
-    )
+    raise pytest.UsageError("The settings were read before tests/conftest.py: leave DJANGO_SETTINGS_MODULE to it.")
 VAR = _claim_var()
 os.environ["CMPHONE_VAR"] = str(VAR)
 os.environ["DJANGO_SETTINGS_MODULE"] = "cmphone.settings"
+
+
+def pytest_configure() -> None:
+    """Read the settings, now that it is known where the services are; pytest-django sets Django up with them."""
+    import django
+
+    django.setup()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -93,3 +98,12 @@ def chromium() -> Iterator["Browser"]:
         browser = playwright.chromium.launch(executable_path=path, args=flags)
         stack.callback(browser.close)
         yield browser
+
+
+@pytest.fixture(autouse=True)
+def forget_configuration() -> Iterator[None]:
+    """Let no test see the configuration of another: a rolled-back or emptied database counts its versions anew."""
+    yield
+    from cmphone.contacts import configuration
+
+    configuration._loaded = None

@@ -1,14 +1,12 @@
 """Seats under contention: one connection holds the lock, and the others must wait and then answer rightly."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 
 from cmphone.contacts.models import User
 from cmphone.problems import NotAuthenticated, Unavailable
@@ -18,6 +16,7 @@ from license.problems import NoFreeLicense
 from license.selectors import find_pool_state, find_session
 from license.services import Claim, authenticate, claim_seat, import_license, release_seat, renew_session
 from tests.licenses import make_license, make_section
+from tests.locks import start, wait_for_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,39 +33,8 @@ def user() -> User:
     return User.objects.create(username="agent1")
 
 
-T = TypeVar("T")
-
-
-def start(threads: ThreadPoolExecutor, work: Callable[[], T]) -> "Future[T]":
-    """Run `work` in another thread, which has a connection of its own."""
-
-    def run() -> T:
-        try:
-            return work()
-        finally:
-            connections.close_all()
-
-    return threads.submit(run)
-
-
 def lock_pool() -> None:
     Pool.objects.select_for_update().get()
-
-
-def wait_for_waiting(count: int = 1) -> None:
-    """Return when `count` connections wait for a lock."""
-    give_up_at = time.monotonic() + 10
-    while time.monotonic() < give_up_at:
-        with connection.cursor() as cursor:
-            # Else the view shows the same for as long as this transaction lasts.
-            cursor.execute("select pg_stat_clear_snapshot()")
-            cursor.execute(
-                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-            )
-            if cursor.fetchone()[0] >= count:
-                return
-        time.sleep(0.01)
-    raise AssertionError("Nobody waits.")
 
 
 def age(session: Session, seconds: float) -> None:

@@ -9,10 +9,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cmphone.api.authentication import current_user
-from cmphone.contacts.configuration import Configuration, GroupRules, get_configuration
+from cmphone.contacts.configuration import Configuration, GroupRules, get_current_configuration
 from cmphone.contacts.models import ContactKind, IndexScope, choose_label
 from cmphone.contacts.selectors import Rights, get_rights
-from cmphone.properties.selectors import get_versions
 
 
 class CustomerGroupsView(APIView):
@@ -60,7 +59,7 @@ class CustomerGroupsView(APIView):
         responses=OutputSerializer,
     )
     def get(self, request: Request) -> Response:
-        groups = get_configuration(get_versions()[0]).groups
+        groups = get_current_configuration().groups
         user = current_user(request)
         language = user.language
         results = [

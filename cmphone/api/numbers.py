@@ -13,10 +13,9 @@ from rest_framework.views import APIView
 from cmphone.api.authentication import current_user
 from cmphone.api.customer_groups import find_group
 from cmphone.api.documentation import problems
-from cmphone.contacts.configuration import get_configuration
+from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.selectors import get_rights
 from cmphone.problems import NotFound
-from cmphone.properties.selectors import get_versions
 from numbering.display import show
 from numbering.reading import Reading, read_presented, read_typed
 
@@ -133,7 +132,7 @@ class CanonicalizeView(APIView):
     def _read(
         self, request: Request, *, number: str, direction: str, customer_group: str | None = None
     ) -> tuple[Reading, ...]:
-        configuration = get_configuration(get_versions()[0])
+        configuration = get_current_configuration()
         rights = get_rights(current_user(request))
         plan, inside = configuration.site, configuration.inside_plans
         if customer_group is not None:

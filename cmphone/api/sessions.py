@@ -100,8 +100,8 @@ def describe_claim(claim: Claim, user: User) -> dict[str, object]:
 
 
 def heartbeat_seconds(session: Session) -> int:
-    """Return how often a client has to show that it lives: two heartbeats may be lost before it times out."""
-    return max(5, int(session.timeout.total_seconds()) // 3)
+    """Return how often a client has to show that it lives: two heartbeats in a row may be lost before it times out."""
+    return int(session.timeout.total_seconds()) // 4
 
 
 def describe_state(session: Session) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """What the configuration means for reading, naming and finding contacts, as one immutable value.
 
 A process keeps the last one it loaded.  That stays true without a time-out: every use compares its version with
-the one that the same database transaction or statement sees, and loads again when they differ.
+the one that the same database transaction or statement sees, and loads again when they differ.  What was loaded
+inside a transaction is not kept: it may be the one that changes the configuration, and yet be rolled back.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from datetime import timedelta
 from functools import cached_property
 
 import phonenumbers
+from django.db import connection
 
 from cmphone.contacts.models import ContactField, CustomerGroup, choose_label
 from cmphone.properties import registry
@@ -101,8 +103,15 @@ def get_configuration(version: str | None = None) -> Configuration:
     global _loaded
     loaded = _loaded
     if loaded is None or version not in {None, loaded.version}:
-        loaded = _loaded = _load()
+        loaded = _load()
+        if not connection.in_atomic_block:
+            _loaded = loaded
     return loaded
+
+
+def get_current_configuration() -> Configuration:
+    """Return the configuration in force.  One query where this process has it already."""
+    return get_configuration(get_versions()[0])
 
 
 def _load() -> Configuration:

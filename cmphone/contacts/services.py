@@ -3,6 +3,7 @@ configuration changes.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from cmphone.contacts.configuration import GroupRules, get_configuration
+from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
 from cmphone.contacts.models import Contact, ContactKind, CustomerGroup, IndexScope
 from cmphone.problems import Conflict
 from cmphone.properties.services import hold_configuration, mark_configuration_changed
@@ -21,6 +22,7 @@ from templates_store.rendering import Templates, display_names
 logger = logging.getLogger(__name__)
 
 MAX_VALUE_LENGTH = 4_000
+_unstorable = re.compile("[\x00\ud800-\udfff]")
 BATCH = 500
 # Written with every contact: all of it but its keys.
 WRITTEN = ["company", "external_id", "is_active", "fields", "name", "name_details", "name_list", "updated_at"]
@@ -53,6 +55,8 @@ def save_contact(draft: ContactDraft) -> Contact:
 
 def save_contacts(drafts: Sequence[ContactDraft]) -> list[Contact]:
     """Make or change contacts, all or none, in as few statements as for one.  Raises what `save_contact` does."""
+    # Outside the transaction it is kept; inside, it is only compared.
+    get_current_configuration()
     try:
         with transaction.atomic():
             version = hold_configuration()
@@ -92,8 +96,8 @@ def find_draft_errors(draft: ContactDraft, rules: GroupRules) -> dict[str, list[
     for name, value in draft.fields.items():
         if message := _find_value_error(name, value, specified):
             errors[f"fields/{name}"] = [message]
-    if not any(isinstance(value, str) and value.strip() for value in draft.fields.values()):
-        errors.setdefault("fields", [_("Fill in at least one field.")])
+    if not errors and not any(value.strip() for value in draft.fields.values()):
+        errors["fields"] = [_("Fill in at least one field.")]
     if draft.company is not None:
         if draft.kind != ContactKind.PERSON:
             errors["company"] = [_("Only a person belongs to a company.")]
@@ -116,7 +120,7 @@ def _find_value_error(name: str, value: object, specified: set[str]) -> str | No
 
 def is_storable(text: str) -> bool:
     """Say whether the database takes a text: it has no NUL in it and no half of a character."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return _unstorable.search(text) is None
 
 
 def _apply(draft: ContactDraft, groups: Mapping[int, GroupRules]) -> Contact:
@@ -180,7 +184,7 @@ def _rename_persons(companies: Sequence[Contact], groups: Mapping[int, GroupRule
 
 def find_stale_customer_groups() -> list[int]:
     """Return the groups whose index or names were built from other settings than those in force."""
-    groups = get_configuration(_current_version()).groups
+    groups = get_current_configuration().groups
     built_from = dict(CustomerGroup.objects.values_list("id", "built_from"))
     return [id for id, rules in groups.items() if built_from.get(id) != rules.fingerprint]
 
@@ -201,7 +205,7 @@ def _rebuild(group_id: int, progress: Callable[[str], None]) -> int:
         if not cursor.fetchone()[0]:
             return 0
     try:
-        built_from = get_configuration(_current_version()).groups[group_id].fingerprint
+        built_from = get_current_configuration().groups[group_id].fingerprint
         # Companies first: a person's name may contain the company's.
         count = sum(_rebuild_kind(group_id, kind, progress) for kind in (ContactKind.COMPANY, ContactKind.PERSON))
         with transaction.atomic():
@@ -234,11 +238,6 @@ def _rebuild_kind(group_id: int, kind: str, progress: Callable[[str], None]) -> 
             _index(contacts, groups)
         done, last_id = done + len(contacts), contacts[-1].id
         progress(_("%(group)s: %(count)d contacts read anew.") % {"group": groups[group_id].name, "count": done})
-
-
-def _current_version() -> str:
-    with transaction.atomic():
-        return str(hold_configuration())
 
 
 # --- changes of the configuration by an administrator ---
