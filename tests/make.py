@@ -87,7 +87,10 @@ def make_company(group: CustomerGroup, name: str = "Alfreds Futterkiste", **fiel
 
 def make_user(username: str = "agent1", *, language: str = "en", password: str | None = None, **values: bool) -> User:
     """Somebody without any right.  None: without a password, which costs a hash to make."""
-    return User.objects.create_user(username, password=password, language=language, **values)
+    user = User(username=username, language=language, **values)
+    user.set_password(password)
+    user.save()
+    return user
 
 
 def give_rights(

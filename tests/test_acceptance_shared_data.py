@@ -1,4 +1,4 @@
-"""The project's own acceptance data, where it lies beside the checkout: number cases, and contacts nobody here wrote."""
+"""Acceptance data that may lie beside the checkout: number cases, and contacts that nobody here wrote."""
 
 import csv
 from pathlib import Path

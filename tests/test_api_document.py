@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
@@ -48,6 +49,8 @@ def user(live_server: LiveServer) -> User:
 
 @schema.parametrize()
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_as_the_document_says(case: schemathesis.Case, live_server: LiveServer, user: User) -> None:
+def test_every_answer_is_as_the_document_says(
+    case: schemathesis.Case[Any], live_server: LiveServer, user: User
+) -> None:
     # Some of what a schema lets through is refused all the same: a NUL in a text, an empty number to read.
     case.call_and_validate(base_url=live_server.url, headers=log_in(user), excluded_checks=[positive_data_acceptance])

@@ -1,6 +1,5 @@
 """The look-up through real HTTP handling: who is found, in which order, for whom, and in how many statements."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -425,14 +424,13 @@ def test_bytes_that_are_no_text_find_nobody(client: Client, headers: dict[str, s
 
 
 @pytest.fixture
-def broken_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def broken_database(monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import OperationalError
 
     def fail(*args: object, **kwargs: object) -> None:
         raise OperationalError("connection to server on socket failed: secret-host")
 
     monkeypatch.setattr("numbering.selectors.connection.cursor", fail)
-    yield
 
 
 @pytest.mark.usefixtures("broken_database")

@@ -1,5 +1,6 @@
 """Seats under contention: one connection holds the lock, and the others must wait and then answer rightly."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta

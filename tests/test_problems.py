@@ -6,6 +6,7 @@ import logging
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
 from django.utils import translation
@@ -51,11 +52,11 @@ def test_a_client_may_name_its_request_but_not_write_into_the_log(client: Client
     assert "forged" not in forged.json()["request_id"]
 
 
-def fail(request: object) -> None:
+def fail(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("secret of the inside")
 
 
-def lose_database(request: object) -> None:
+def lose_database(request: HttpRequest) -> HttpResponse:
     raise OperationalError("could not connect to db-host-7")
 
 
