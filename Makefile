@@ -62,9 +62,9 @@ setup-dev:
 # Make .venv and put requirements file $(1) into it, unless its text, all of $(2), is what was put there last.
 # A .venv which an interrupted run left without pip is made anew.
 define install
-	set -e; umask 022; \
-	text=$(VENV)/installed-$(1); \
-	if cat $(2) | cmp -s - $$text && $(RUN) -c "" 2>/dev/null; then exit 0; fi; \
+	set -e; umask 022; hint=; \
+	installed=$(VENV)/installed-$(1); \
+	if [ "$$(cat $(2))" = "$$(cat $$installed 2>/dev/null)" ] && $(RUN) -c "" 2>/dev/null; then exit 0; fi; \
 	if ! $(RUN) -m pip --version >/dev/null 2>&1; then \
 		if ! $(PYTHON) -c "" 2>/dev/null; then \
 			echo "There is no Python here that starts as $(PYTHON)." >&2; hint=y; \
@@ -81,7 +81,7 @@ define install
 	fi; \
 	echo "Installing $(1) …"; \
 	$(RUN) -m pip install -qq --disable-pip-version-check --no-input -r $(1); \
-	cat $(2) > $$text
+	cat $(2) > $$installed
 endef
 
 # The browser tests want a Chromium.  Root gets it on Debian's kin; the tests say what to do elsewhere.

@@ -45,18 +45,22 @@ def main() -> None:
 
     from django.core.management import execute_from_command_line
 
-    from cmphone.embedded import hold_services
-    from cmphone.embedded_servers import EmbeddedError
+    from cmphone.embedded import find_place, hold_services
+    from cmphone.embedded_servers import EmbeddedError, find_postgres_binaries
     from cmphone.environment import SettingsError
 
     try:
         with hold_services() if needs_services(sys.argv[1:]) else contextlib.nullcontext():
+            if sys.argv[1:2] == ["dbshell"]:
+                # It wants psql, which comes with the embedded PostgreSQL.
+                os.environ["PATH"] += f"{os.pathsep}{find_postgres_binaries(find_place())}"
             execute_from_command_line(sys.argv)
     except (EmbeddedError, SettingsError) as error:
         sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -53,10 +53,10 @@ class Place:
         """Valkey's socket."""
         return self.sockets / "valkey.sock"
 
-    def run(self, command: list[str], log: Path, text: str = "") -> None:
+    def run(self, command: list[str], log: Path, text: str = "", *, outlives_us: bool = False) -> None:
         """Run `command` as the servers' account in an empty environment; what it says goes to `log`.
 
-        Raises CalledProcessError.
+        Ctrl-C in a terminal ends it too, unless what it starts `outlives_us`.  Raises CalledProcessError.
         """
         is_root = os.geteuid() == 0
         with log.open("a") as output:
@@ -70,8 +70,7 @@ class Place:
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C"},
                 umask=0o077,
-                # Ctrl-C in a terminal is for whoever uses the servers, not for them.
-                start_new_session=True,
+                start_new_session=outlives_us,
                 user=self.uid if is_root else None,
                 group=self.gid if is_root else None,
                 extra_groups=[] if is_root else None,
@@ -106,8 +105,8 @@ class Server:
         logged = self.log.stat().st_size
         try:
             command = self.prepare()
-            # As a shell's background job: the server becomes nobody's child and outlives its starter.
-            self.place.run(["/bin/sh", "-c", '"$@" &', "sh", *command], self.log)
+            # As a shell's background job the server becomes nobody's child.
+            self.place.run(["/bin/sh", "-c", '"$@" &', "sh", *command], self.log, outlives_us=True)
             deadline = time.monotonic() + START_SECONDS
             while not self.answers():
                 if not self.find_processes():
