@@ -36,7 +36,6 @@ from cmphone.contacts.site_tables import (
     read_length,
     read_names,
     read_rights,
-    read_source,
     read_table,
     read_tables,
     read_text,
@@ -258,7 +257,7 @@ class _Site:
                 field.save(update_fields=["position"])
 
     def _apply_templates(self, table: Table, model: ContactModel, object_: str) -> None:
-        values = table.take(default=read_source, details=read_source, list=read_source)
+        values = table.take(default=read_text, details=read_text, list=read_text)
         before = load_templates(model.pk).get(object_, Templates())
         after = replace(before, **values)
         try:

@@ -4,7 +4,6 @@ Knows no database: what a value means, and whether it is a good one, belongs to 
 """
 
 import tomllib
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -123,17 +122,11 @@ class Table:
 
 
 def read_text(value: object) -> str:
-    """Take a text of one line."""
-    text = read_source(value)
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
-        raise WrongType(_("must be one line, without control characters"))
-    return text
-
-
-def read_source(value: object) -> str:
-    """Take a text of any number of lines."""
+    """Take a text."""
     if not isinstance(value, str):
         raise WrongType(_("must be a text in quotes"))
+    if "\0" in value:
+        raise WrongType(_("must not contain the character U+0000"))
     return value
 
 
