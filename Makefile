@@ -10,7 +10,8 @@ ARGS =
 VENV = .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: help run test check fix openapi setup setup-dev chromium
+.PHONY: help run test fix openapi setup setup-dev chromium \
+	check check-lint check-types check-layers check-migrations check-openapi check-production
 
 help:
 	@echo "make run      serve the demo site on http://$(HOST):$(PORT)/ (PORT=… HOST=…), Ctrl-C ends it"
@@ -26,23 +27,39 @@ run: setup
 test: setup-dev chromium
 	@exec $(RUN) -m pytest $(ARGS)
 
-check: setup-dev
+# `make -k check` goes on after the first that fails.
+check: check-lint check-types check-layers check-migrations check-openapi check-production
+
+check-lint: setup-dev
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
+
+check-types: setup-dev
 	$(RUN) -m mypy
+
+check-layers: setup-dev
 	$(RUN) $(VENV)/bin/lint-imports
+
+check-migrations: setup-dev
 	$(RUN) manage.py makemigrations --check --dry-run
+
+check-openapi: setup-dev
 	@mkdir -p var
-	$(RUN) manage.py spectacular --format openapi-json --validate --fail-on-warn --file var/openapi.json
-	diff -u docs/openapi.json var/openapi.json  # "make openapi" writes it
-	$(PRODUCTION) $(RUN) manage.py check --deploy --fail-level WARNING
+	$(RUN) manage.py $(SPECTACULAR) --file var/openapi.json
+	@diff -u docs/openapi.json var/openapi.json || { echo "docs/openapi.json is not up to date: make openapi" >&2; exit 1; }
+
+check-production: setup-dev
+	@echo "manage.py check --deploy, with the settings of a site in production"
+	@$(PRODUCTION) $(RUN) manage.py check --deploy --fail-level WARNING
+
+SPECTACULAR = spectacular --format openapi-json --validate --fail-on-warn
 
 fix: setup-dev
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
 
 openapi: setup-dev
-	$(RUN) manage.py spectacular --format openapi-json --validate --fail-on-warn --file docs/openapi.json
+	$(RUN) manage.py $(SPECTACULAR) --file docs/openapi.json
 
 # As a site would have it, with a key and addresses that belong to nobody.
 PRODUCTION = CMPHONE_ENVIRONMENT=production \
