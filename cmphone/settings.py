@@ -106,7 +106,8 @@ def database_from_url(url: str) -> dict[str, object]:
         "PORT": str(parts.port or ""),
         # A connection costs more than a look-up: it is kept as long as its process.
         "CONN_MAX_AGE": None,
-        "OPTIONS": {"connect_timeout": 5, "application_name": "cmphone", **options},
+        # The look-up is prepared from its fifth time on; statements of the ORM never are.
+        "OPTIONS": {"prepare_threshold": 5, "connect_timeout": 5, "application_name": "cmphone", **options},
     }
 
 

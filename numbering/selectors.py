@@ -10,7 +10,9 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import orjson
+import psycopg
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from numbering.reading import Reading
 
@@ -53,7 +55,8 @@ class Found:
     more: bool
 
 
-_FIND_CALLERS = """
+# One more than are told shows that there are more.
+_FIND_CALLERS = f"""
 with me as materialized (
     select s.id as session_id, s.last_seen_at, u.id as user_id, u.is_superuser, u.language
     from license_session s
@@ -83,7 +86,7 @@ with me as materialized (
     select id from rights where can_view
 ), readings as (
     select *
-    from unnest(%(canonicals)s::text[], %(plan_groups)s::bigint[])
+    from unnest(%(canonicals)s::text[], %(plan_groups)s::text[]::bigint[])
          with ordinality as r (canonical, plan_group, position)
 ), matches as materialized (
     select r.position, n.id, n.contact_id, n.field, n.scope, n.extension
@@ -115,7 +118,7 @@ with me as materialized (
     join contacts_contact c on c.id = f.id
     left join contacts_contact company on company.id = c.company_id
     order by f.place, c.name_list, c.id
-    limit %(limit)s
+    limit {MAX_HITS + 1}
 )
 select (select number from properties_configurationversion where id = 1),
        (select user_id from me),
@@ -132,7 +135,17 @@ select (select number from properties_configurationversion where id = 1),
                                          field, nullif(extension, ''))
                         order by place, name_list, id)::text
         from listed)
-"""
+"""  # noqa: S608
+
+
+def _prepared_cursor() -> CursorWrapper:
+    """Return a cursor with which PostgreSQL keeps the plan of a statement that comes again.
+
+    Planning this statement takes several times as long as running it, and Django's own cursors plan each time.
+    """
+    connection.ensure_connection()
+    cursor = psycopg.Cursor(connection.connection)
+    return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 
 def find_callers(
@@ -149,10 +162,9 @@ def find_callers(
         "timeout": timeout,
         "touch_after": touch_after,
         "canonicals": [reading.canonical for _, reading in searched],
-        "plan_groups": [int(reading.plan_key) if reading.plan_key else None for _, reading in searched],
-        "limit": MAX_HITS + 1,
+        "plan_groups": [reading.plan_key or None for _, reading in searched],
     }
-    with connection.cursor() as cursor:
+    with _prepared_cursor() as cursor:
         cursor.execute(_FIND_CALLERS, parameters)
         version, user_id, language, visible, creatable, cases, position, listed = cursor.fetchone()
     hits = tuple(Hit(*row) for row in orjson.loads(listed)) if listed else ()

@@ -58,6 +58,7 @@ def _describe_refusal(error: urllib.error.HTTPError) -> str:
     try:
         problem = json.loads(error.read())
         details = "".join(f"\n  {each['pointer']}: {each['detail']}" for each in problem["errors"])
-        return f"{problem['title']} {problem['detail']}{details}"
+        sentences = dict.fromkeys([problem["title"], problem["detail"]])
+        return " ".join(sentences) + details
     except (ValueError, KeyError, TypeError):
         return f"The server answered {error.code} {error.reason}; is it cmphone?"
