@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from cmphone.contacts.configuration import GroupRules, get_configuration
+from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
 from cmphone.contacts.csv_columns import Columns, match_columns
 from cmphone.contacts.csv_reading import CsvFile, CsvLine, read_lines
 from cmphone.contacts.models import (
@@ -91,8 +91,7 @@ def import_contacts(
     that lets nobody change the configuration.  `report` is told of every finding, those about columns last.
     Raises InvalidRequest, before anything is done, when it is not clear what the columns mean.
     """
-    with transaction.atomic():
-        rules = get_configuration(str(hold_configuration())).groups[customer_group.id]
+    rules = get_current_configuration().groups[customer_group.id]
     columns = match_columns(file.header, rules=rules, column_map=column_map)
     run = _Run(customer_group.id, columns, report)
     if dry_run:
@@ -122,6 +121,8 @@ class _Run:
     def read(self, file: CsvFile, progress: Callable[[Totals], None]) -> None:
         """Write every line of the file."""
         for lines in self._batches(file):
+            # Outside the transaction it is kept; inside, it is only compared.
+            get_current_configuration()
             with transaction.atomic():
                 batch = _Batch(self._group_id, self._columns)
                 batch.save(lines)
@@ -225,11 +226,12 @@ class _Batch:
             self._refuse(line.number, "active", _("Write 1 or 0, yes or no."), text)
             return None
         fields = columns.fields.get(kind, {})
-        given = {name: value for index, name in fields.items() if (value := _cell(line, index))}
+        # As they are: only of our own columns the space around a value is nothing.
+        given = {name: value for index, name in fields.items() if (value := line.cells[index]).strip()}
         draft = ContactDraft(
             customer_group_id=self._group_id,
             kind=kind,
-            fields=_present_fields(contact, rules) | given,
+            fields=_present_fields(contact, kind, rules) | given,
             company=contact.company if contact else None,
             external_id=external_id,
             is_active=is_active,
@@ -290,7 +292,7 @@ class _Batch:
         starts = [name[:COMPANY_NAME_INDEXED] for name in names]
         found: dict[str, list[Contact]] = {}
         for company in of_group.alias(start=company_name_start(name_field)).filter(start__in=starts).order_by("id"):
-            found.setdefault(company.fields[name_field], []).append(company)
+            found.setdefault(company.fields[name_field].strip(), []).append(company)
         by_external_id = of_group.filter(external_id__in=names)
         found |= {company.external_id: [company] for company in by_external_id}
         return {name: found[name] for name in names if name in found}
@@ -355,11 +357,11 @@ def _cell(line: CsvLine, index: int | None) -> str:
     return "" if index is None or line.error else line.cells[index].strip()
 
 
-def _present_fields(contact: Contact | None, rules: GroupRules) -> dict[str, str]:
-    """Return the contact's values, without those of fields that the contact model has no more."""
+def _present_fields(contact: Contact | None, kind: str, rules: GroupRules) -> dict[str, str]:
+    """Return the contact's values, without those of fields that its kind has not, or no more."""
     if contact is None:
         return {}
-    return {r.name: contact.fields[r.name] for r in rules.fields.get(contact.kind, ()) if r.name in contact.fields}
+    return {rule.name: contact.fields[rule.name] for rule in rules.fields.get(kind, ()) if rule.name in contact.fields}
 
 
 def _is_unchanged(draft: ContactDraft, rules: GroupRules) -> bool:
@@ -367,7 +369,7 @@ def _is_unchanged(draft: ContactDraft, rules: GroupRules) -> bool:
     return contact is not None and (
         contact.is_active == draft.is_active
         and contact.company_id == (draft.company.id if draft.company else None)
-        and _present_fields(contact, rules) == draft.fields
+        and _present_fields(contact, draft.kind, rules) == draft.fields
     )
 
 

@@ -23,6 +23,7 @@ MAX_LINES = 1_000
 MAX_LENGTH = csv.field_size_limit()
 
 _CHUNK = 1 << 20
+_SAMPLE = 4_000
 _byte_order_marks = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -65,6 +66,10 @@ def open_csv(path: Path, *, encoding: str | None = None, delimiter: str | None =
         encoding = _find_encoding(path, encoding)
     except OSError as error:
         raise InvalidRequest(f"{path}: {error.strerror}.") from error
+    if _is_binary(path, encoding):
+        raise InvalidRequest(
+            _("%s is not a text file, or its encoding cannot be told from it (then name it, such as utf-16-le).") % path
+        )
     sample = CsvFile(path, encoding, delimiter or _find_delimiter(path, encoding), ())
     first = next((line for line in _read_records(sample) if line.error or any(line.cells)), None)
     if first is None:
@@ -72,10 +77,6 @@ def open_csv(path: Path, *, encoding: str | None = None, delimiter: str | None =
     if first.error:
         raise InvalidRequest(_("Line %(line)d: %(error)s") % {"line": first.number, "error": first.error})
     header = [cell.strip().strip("\ufeff") for cell in first.cells]
-    if any(unicodedata.category(c) == "Cc" and c not in "\t\r\n" for cell in header for c in cell):
-        raise InvalidRequest(
-            _("%s is not a text file, or its encoding cannot be told from it (then name it, such as utf-16-le).") % path
-        )
     # Delimiters at the end of every line are how spreadsheets save columns that are empty.
     while header and not header[-1]:
         header.pop()
@@ -115,6 +116,13 @@ def _can_decode(path: Path, encoding: str) -> bool:
         except UnicodeError:
             return False
     return True
+
+
+def _is_binary(path: Path, encoding: str) -> bool:
+    with path.open(encoding=encoding) as file:
+        start = file.read(_SAMPLE)
+    # One of them may have slipped into a text.
+    return sum(unicodedata.category(c) == "Cc" and c not in "\t\n" for c in start) * 20 > len(start)
 
 
 def _find_delimiter(path: Path, encoding: str) -> str:

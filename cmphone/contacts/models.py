@@ -5,7 +5,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Left
+from django.db.models.functions import Left, Trim
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
@@ -175,8 +175,8 @@ COMPANY_NAME_INDEXED = 200
 
 
 def company_name_start(field: str) -> Left:
-    """Return the expression for the start of a company's name, which stands in `field`."""
-    return Left(KeyTextTransform(field, "fields"), COMPANY_NAME_INDEXED)
+    """Return the expression for the start of a company's name, which stands in `field`, without space around it."""
+    return Left(Trim(KeyTextTransform(field, "fields")), COMPANY_NAME_INDEXED)
 
 
 class Contact(models.Model):

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
@@ -27,6 +28,8 @@ PROGRESS_EVERY = 10_000
 
 class Command(BaseCommand):
     help = "Reads contacts from a CSV file into a customer group."
+    # Not that of the addresses: it would load the API, which an import has no memory for.
+    requires_system_checks = [Tags.database, Tags.models]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE.csv", type=Path)
