@@ -103,7 +103,7 @@ endef
 
 # The browser tests want a Chromium.  Root gets it on Debian's kin; the tests say what to do elsewhere.
 chromium: setup-dev
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! $(RUN) -m tests.browser >/dev/null; then \
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! $(RUN) -m tests.browser >/dev/null 2>&1; then \
 		mkdir -p var/log; \
 		echo "Installing chromium for the browser tests (apt-get) …"; \
 		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } \

@@ -115,19 +115,31 @@ def hold_services(*, durable: bool = True) -> Iterator[dict[str, str]]:
         "CMPHONE_DATABASE_URL": make_postgres(place, durable),
         "CMPHONE_REDIS_URL": make_valkey(place, durable),
     }
-    _make_var(place)
     hold = None
     try:
-        with _lock_starting(place):
-            hold = os.open(place.var / "services.lock", os.O_RDONLY | os.O_CREAT, 0o644)
-            fcntl.flock(hold, fcntl.LOCK_SH)
-            _make_data_folders(place, list(servers.values()))
-            for name in wanted:
-                servers[name].ensure_running()
+        try:
+            hold = _take_hold(place)
+            with _lock_starting(place):
+                _make_data_folders(place, list(servers.values()))
+                for name in wanted:
+                    servers[name].ensure_running()
+        except OSError as error:
+            raise EmbeddedError(
+                f"{place.var} cannot be used: {error}.\n"
+                "Go on as the user who started first, or keep data of your own with CMPHONE_VAR=/another/folder."
+            ) from error
         yield wanted
     finally:
         if hold is not None:
             _release(hold, place, list(servers.values()))
+
+
+def _take_hold(place: Place) -> int:
+    """Count as a user of the services from now on; return the lock that says so."""
+    make_public(place.var / "log")
+    hold = _open_lock(place, "services")
+    fcntl.flock(hold, fcntl.LOCK_SH)
+    return hold
 
 
 def _release(hold: int, place: Place, servers: list[Server]) -> None:
@@ -152,20 +164,17 @@ def _release(hold: int, place: Place, servers: list[Server]) -> None:
 @contextlib.contextmanager
 def _lock_starting(place: Place) -> Iterator[None]:
     """Let one process at a time start or stop servers."""
-    with (place.var / "starting.lock").open("w") as lock:
+    lock = _open_lock(place, "starting")
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
-def _make_var(place: Place) -> None:
-    try:
-        make_public(place.var / "log")
-        (place.var / "starting.lock").touch()
-    except OSError as error:
-        raise EmbeddedError(
-            f"{place.var} cannot be used: {error}.\n"
-            "Go on as the user who started first, or keep data of your own with CMPHONE_VAR=/another/folder."
-        ) from error
+def _open_lock(place: Place, name: str) -> int:
+    # For reading: root may have made it, and an ordinary user goes on.
+    return os.open(place.var / f"{name}.lock", os.O_RDONLY | os.O_CREAT, 0o644)
 
 
 def _make_data_folders(place: Place, servers: list[Server]) -> None:

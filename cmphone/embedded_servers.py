@@ -114,8 +114,8 @@ class Server:
                 if time.monotonic() > deadline:
                     raise EmbeddedError(self._explain("does not answer", logged))
                 time.sleep(0.01)
-        except (subprocess.CalledProcessError, OSError) as error:
-            raise EmbeddedError(self._explain(f"could not be started: {error}", logged)) from error
+        except subprocess.CalledProcessError as error:
+            raise EmbeddedError(self._explain(f"did not start: {Path(error.cmd[0]).name} failed", logged)) from error
 
     def stop(self, patience: float = STOP_SECONDS) -> None:
         """Stop the server, whoever started it, with a stronger signal after each `patience` seconds."""
@@ -374,7 +374,10 @@ def make_private(folder: Path, place: Place) -> None:
             os.chown(folder, place.uid, place.gid)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != place.uid or facts.st_mode & 0o077:
-        raise EmbeddedError(f"{folder} is not private to the account {place.uid}.  Look what it is; remove it.")
+        raise EmbeddedError(
+            f"{folder} has to belong to the account {place.uid} alone, and does not.\n"
+            "Go on as the user who started first, or look what it is and remove it."
+        )
 
 
 def list_command_lines() -> list[tuple[int, str]]:

@@ -12,4 +12,4 @@ def find_chromium() -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(None if find_chromium() else "There is no Chromium here.")
+    print(find_chromium() or sys.exit("There is no Chromium here."))

@@ -132,10 +132,14 @@ def find_own_name(host: str) -> str:
 def claim_serving(var: Path, address: str) -> Iterator[None]:
     """Be the only one who serves out of `var`.
 
-    Raises CommandError with the other's address.
+    Raises CommandError with the other's address, or when `var` is not ours to write to.
     """
-    make_public(var)
-    with (var / "serving.lock").open("a+") as lock:
+    try:
+        make_public(var)
+        lock = (var / "serving.lock").open("a+")
+    except OSError as error:
+        raise CommandError(f"{var} cannot be used: {error}.  Go on as the user who started first.") from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
