@@ -9,16 +9,21 @@ from django.conf import settings
 from django.db.models import Count, DateTimeField, DurationField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from cmphone.properties.registry import DEFINITIONS, REST_SESSION_TIMEOUT
+from cmphone.properties.registry import DEFINITIONS, REST_SESSION_TIMEOUT, SESSION_TIMEOUT
 from license.files import REST_POOL
 from license.keys import is_accepted
 from license.models import Pool, Session
 from license.tokens import hash_token
 
+
+def _property_sql(name: str) -> str:
+    default = DEFINITIONS[name].default
+    return f"coalesce((select value from properties_systemproperty where name = '{name}'), '{default}')"  # noqa: S608
+
+
 # Read inside the statement that applies it: alone it would cost every call of a client a second statement.
 TIMEOUT_SQL = (
-    "coalesce((select value::integer from properties_systemproperty "  # noqa: S608
-    f"where name = '{REST_SESSION_TIMEOUT}'), {DEFINITIONS[REST_SESSION_TIMEOUT].default}) "
+    f"coalesce(nullif({_property_sql(REST_SESSION_TIMEOUT)}, ''), {_property_sql(SESSION_TIMEOUT)})::integer "
     "* interval '1 second'"
 )
 # Not now(): that is when the transaction began, and it may have waited for a lock since.

@@ -1,5 +1,6 @@
 """Logging in, staying, and logging out through the API."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -129,6 +130,19 @@ def test_a_changed_time_out_is_in_force_at_once(client: Client, agent: User) -> 
     set_property(name="server.session.timeout.REST", value="60")
 
     assert post(client, credentials()).json()["heartbeat_seconds"] == 15
+
+
+def test_without_a_time_out_of_its_own_the_api_has_the_general_one(client: Client, agent: User) -> None:
+    make_license()
+    set_property(name="server.session.timeout", value="120")
+    set_property(name="server.session.timeout.REST", value="")
+
+    answer = post(client, credentials())
+
+    assert answer.json()["heartbeat_seconds"] == 30
+    Session.objects.update(last_seen_at=Session.objects.get().last_seen_at - timedelta(seconds=121))
+    headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+    assert client.get("/api/v1/lookup", {"number": "1"}, headers=headers).json()["reason"] == "timed-out"
 
 
 def test_a_log_in_costs_one_password_hash_and_few_statements(client: Client, agent: User) -> None:

@@ -89,7 +89,8 @@ class Configuration:
 
     @property
     def rest_session_timeout(self) -> timedelta:
-        return timedelta(seconds=int(self.properties[registry.REST_SESSION_TIMEOUT]))
+        own = self.properties[registry.REST_SESSION_TIMEOUT]
+        return timedelta(seconds=int(own or self.properties[registry.SESSION_TIMEOUT]))
 
 
 _loaded: Configuration | None = None

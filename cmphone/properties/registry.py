@@ -38,6 +38,10 @@ def seconds(value: str) -> str | None:
     return gettext_noop("Enter a whole number of seconds from 30 to 604800.")
 
 
+def seconds_or_nothing(value: str) -> str | None:
+    return seconds(value) if value else None
+
+
 def uri_scheme(value: str) -> str | None:
     if re.fullmatch(r"[a-z][a-z0-9+.-]{0,30}", value) and value not in {"javascript", "data", "vbscript", "file"}:
         return None
@@ -107,10 +111,10 @@ DEFINITIONS = {
         PropertyDefinition(
             REST_SESSION_TIMEOUT,
             "300",
-            seconds,
+            seconds_or_nothing,
             _(
                 "The same for CM/Phone clients and other users of the REST API: the seat of a client that crashed is "
-                "free again after this time."
+                "free again after this time. Empty: server.session.timeout."
             ),
         ),
     )
