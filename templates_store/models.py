@@ -10,15 +10,21 @@ class DisplayNames(models.Model):
     contact_model = models.ForeignKey("contacts.ContactModel", on_delete=models.CASCADE, related_name="display_names")
     object = models.CharField(_("object"), max_length=10, choices=[("person", _("person")), ("company", _("company"))])
     default = models.TextField(
-        _("standard display name"), blank=True, help_text=_("For example {{ last_name }}, {{ first_name }}. A missing value prints as empty.")
+        _("standard display name"),
+        blank=True,
+        help_text=_("For example {{ last_name }}, {{ first_name }}. A missing value prints as empty."),
     )
     details = models.TextField(
-        _("CM/Phone contact details"), blank=True, help_text=_("The name of the one contact that a number finds. Empty: the standard display name.")
+        _("CM/Phone contact details"),
+        blank=True,
+        help_text=_("The name of the one contact that a number finds. Empty: the standard display name."),
     )
     list = models.TextField(
         _("CM/Phone contact list"),
         blank=True,
-        help_text=_("The name in the choice list, where a number finds several contacts. Empty: the standard display name."),
+        help_text=_(
+            "The name in the choice list, where a number finds several contacts. Empty: the standard display name."
+        ),
     )
 
     class Meta:
@@ -26,7 +32,9 @@ class DisplayNames(models.Model):
         verbose_name_plural = _("display names")
         constraints = [
             models.UniqueConstraint(fields=["contact_model", "object"], name="one_set_of_display_names"),
-            models.CheckConstraint(condition=models.Q(object__in=["person", "company"]), name="display_names_object_is_known"),
+            models.CheckConstraint(
+                condition=models.Q(object__in=["person", "company"]), name="display_names_object_is_known"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -309,7 +309,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset(["+"])
 
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> str:  # noqa: ARG002
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> str:
         return (to_text(left) + to_text(right))[:MAX_TEXT]
 
     def getattr(self, obj: Any, attribute: str) -> str:
@@ -323,7 +323,7 @@ def _filter_title(value: object) -> str:
     return do_title(to_text(value))[:MAX_TEXT]
 
 
-def _filter_default(value: object, default_value: object = "", boolean: object = True) -> object:  # noqa: ARG001
+def _filter_default(value: object, default_value: object = "", boolean: object = True) -> object:
     # Missing and empty are the same here, so Jinja2's switch between them is accepted and has no effect.
     return to_text(value) or default_value
 

@@ -15,10 +15,10 @@ from templates_store.selectors import load_templates
 def save_display_names(
     *,
     contact_model: models.Model,
-    object: str,  # noqa: A002
+    object: str,
     default: str,
     details: str,
-    list: str,  # noqa: A002
+    list: str,
 ) -> bool:
     """Give the persons or companies of a contact model these templates, and say if that changed anything.
 

@@ -5,28 +5,65 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('contacts', '0001_initial'),
+        ("contacts", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='DisplayNames',
+            name="DisplayNames",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('object', models.CharField(choices=[('person', 'person'), ('company', 'company')], max_length=10, verbose_name='object')),
-                ('default', models.TextField(blank=True, help_text='For example {{ last_name }}, {{ first_name }}. A missing value prints as empty.', verbose_name='standard display name')),
-                ('details', models.TextField(blank=True, help_text='The name of the one contact that a number finds. Empty: the standard display name.', verbose_name='CM/Phone contact details')),
-                ('list', models.TextField(blank=True, help_text='The name in the choice list, where a number finds several contacts. Empty: the standard display name.', verbose_name='CM/Phone contact list')),
-                ('contact_model', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='display_names', to='contacts.contactmodel')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "object",
+                    models.CharField(
+                        choices=[("person", "person"), ("company", "company")], max_length=10, verbose_name="object"
+                    ),
+                ),
+                (
+                    "default",
+                    models.TextField(
+                        blank=True,
+                        help_text="For example {{ last_name }}, {{ first_name }}. A missing value prints as empty.",
+                        verbose_name="standard display name",
+                    ),
+                ),
+                (
+                    "details",
+                    models.TextField(
+                        blank=True,
+                        help_text="The name of the one contact that a number finds. Empty: the standard display name.",
+                        verbose_name="CM/Phone contact details",
+                    ),
+                ),
+                (
+                    "list",
+                    models.TextField(
+                        blank=True,
+                        help_text="The name in the choice list, where a number finds several contacts. Empty: the standard display name.",
+                        verbose_name="CM/Phone contact list",
+                    ),
+                ),
+                (
+                    "contact_model",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="display_names",
+                        to="contacts.contactmodel",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'display names',
-                'verbose_name_plural': 'display names',
-                'constraints': [models.UniqueConstraint(fields=('contact_model', 'object'), name='one_set_of_display_names'), models.CheckConstraint(condition=models.Q(('object__in', ['person', 'company'])), name='display_names_object_is_known')],
+                "verbose_name": "display names",
+                "verbose_name_plural": "display names",
+                "constraints": [
+                    models.UniqueConstraint(fields=("contact_model", "object"), name="one_set_of_display_names"),
+                    models.CheckConstraint(
+                        condition=models.Q(("object__in", ["person", "company"])), name="display_names_object_is_known"
+                    ),
+                ],
             },
         ),
     ]
