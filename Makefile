@@ -19,6 +19,7 @@ help:
 	@echo "make check    lint, types, layers, migrations, API document, production settings"
 	@echo "make fix      put the code in order as far as that goes by itself"
 	@echo "make openapi  write docs/openapi.json"
+	@echo "make translations  bring the German catalogue in step with the code"
 	@echo "make setup    make $(VENV) only (PYTHON=/path/to/python3.11 names another Python)"
 
 run: setup
@@ -69,6 +70,9 @@ PRODUCTION = CMPHONE_ENVIRONMENT=production \
 	CMPHONE_LICENSE_PUBLIC_KEY=g3cKltB3yf178BBJSwfxe2ZwNiEeOdewtQrRBfXAmnQ= \
 	CMPHONE_DATABASE_URL=postgresql://cmphone@db.example.com/cmphone \
 	CMPHONE_REDIS_URL=redis://redis.example.com/0
+
+translations: setup-dev
+	$(RUN) -m tests.translations
 
 setup:
 	@$(call install,requirements.txt,requirements.txt)
