@@ -10,7 +10,7 @@ ARGS =
 VENV = .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: help run test fix openapi setup setup-dev chromium \
+.PHONY: help run test fix openapi translations setup setup-dev chromium \
 	check check-lint check-types check-layers check-migrations check-openapi check-production
 
 help:
