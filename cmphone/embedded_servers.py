@@ -23,8 +23,8 @@ OLDEST_POSTGRES = 15
 # A server that was killed may have much to recover before it answers, one with much to write long to stop.
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
-# One that says nothing for that long hangs, and is given that long to end by itself.
-ANSWER_SECONDS = 2.0
+# One that takes a call and says nothing for that long hangs, and is given that long to end by itself.
+ANSWER_SECONDS = 10.0
 HANGING_SECONDS = 5.0
 LARGEST_LOG = 5_000_000
 
@@ -87,7 +87,8 @@ class Server:
     place: Place
     signature: str  # how its command line begins, as a regular expression
     stop_signals: tuple[signal.Signals, ...]  # from polite to sure
-    answers: Callable[[], bool]
+    ask: Callable[[], bytes]  # returns the server's answer to a greeting; empty: there is none
+    ready: re.Pattern[bytes]  # how the answer of one which can be used begins
     prepare: Callable[[], list[str]]  # makes or checks the data folder, and returns the command
 
     def ensure_running(self) -> None:
@@ -95,9 +96,11 @@ class Server:
 
         Raises EmbeddedError with the end of the log when it does not come up.
         """
-        if self.folder.is_dir() and self.answers():
+        if self.folder.is_dir() and self.ask():
+            # There, and maybe still starting.
+            self._wait_until_ready(logged=self.log.stat().st_size)
             return
-        # Hangs, or works on in a folder which was deleted.
+        # Not there, or hangs, or works on in a folder which was deleted.
         self.stop(HANGING_SECONDS)
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
             self.log.replace(self.log.with_suffix(".old.log"))
@@ -107,15 +110,18 @@ class Server:
             command = self.prepare()
             # As a shell's background job the server becomes nobody's child.
             self.place.run(["/bin/sh", "-c", '"$@" &', "sh", *command], self.log, outlives_us=True)
-            deadline = time.monotonic() + START_SECONDS
-            while not self.answers():
-                if not self.find_processes():
-                    raise EmbeddedError(self._explain("ended while it started", logged))
-                if time.monotonic() > deadline:
-                    raise EmbeddedError(self._explain("does not answer", logged))
-                time.sleep(0.01)
         except subprocess.CalledProcessError as error:
             raise EmbeddedError(self._explain(f"did not start: {Path(error.cmd[0]).name} failed", logged)) from error
+        self._wait_until_ready(logged)
+
+    def _wait_until_ready(self, logged: int) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self.ready.match(self.ask()):
+            if not self.find_processes():
+                raise EmbeddedError(self._explain("ended while it started", logged))
+            if time.monotonic() > deadline:
+                raise EmbeddedError(self._explain("does not answer", logged))
+            time.sleep(0.01)
 
     def stop(self, patience: float = STOP_SECONDS) -> None:
         """Stop the server, whoever started it, with a stronger signal after each `patience` seconds."""
@@ -156,11 +162,10 @@ def make_postgres(place: Place, durable: bool) -> Server:
     folder = place.data / "postgres"
     log = place.var / "log/postgres.log"
 
-    def answers() -> bool:
+    def ask() -> bytes:
         names = b"user\0cmphone\0database\0cmphone\0\0"
         hello_and_goodbye = struct.pack("!ii", 8 + len(names), 3 << 16) + names + b"X\0\0\0\4"
-        # R: come in; E: starting, stopping, or no such database.
-        return _ask(place.postgres_socket, hello_and_goodbye).startswith(b"R")
+        return _ask(place.postgres_socket, hello_and_goodbye)
 
     def prepare() -> list[str]:
         binaries = find_postgres_binaries(place)
@@ -189,9 +194,19 @@ def make_postgres(place: Place, durable: bool) -> Server:
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [str(binaries / "postgres"), "-D", str(folder), *settings]
 
-    # Fast, immediate, and what even a stopped process obeys.
-    stop_signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
-    return Server("PostgreSQL", folder, log, place, "postgres -D", stop_signals, answers, prepare)
+    return Server(
+        name="PostgreSQL",
+        folder=folder,
+        log=log,
+        place=place,
+        signature="postgres -D",
+        # Fast, immediate, and what even a stopped process obeys.
+        stop_signals=(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL),
+        ask=ask,
+        # Come in; or an error, with the code that says: too many are in.
+        ready=re.compile(rb"R|E.*\0C53300\0", re.DOTALL),
+        prepare=prepare,
+    )
 
 
 def make_valkey(place: Place, durable: bool) -> Server:
@@ -199,8 +214,8 @@ def make_valkey(place: Place, durable: bool) -> Server:
     folder = place.data / "valkey"
     log = place.var / "log/valkey.log"
 
-    def answers() -> bool:
-        return _ask(place.valkey_socket, b"PING\r\nQUIT\r\n").startswith(b"+PONG")
+    def ask() -> bytes:
+        return _ask(place.valkey_socket, b"PING\r\nQUIT\r\n")
 
     def prepare() -> list[str]:
         binary = _find_valkey_binary(place)
@@ -218,8 +233,17 @@ def make_valkey(place: Place, durable: bool) -> Server:
         }
         return [str(binary), "--dir", str(folder), *(part for option in options.items() for part in option)]
 
-    stop_signals = (signal.SIGTERM, signal.SIGKILL)
-    return Server("Valkey", folder, log, place, "(valkey|redis)-server --dir", stop_signals, answers, prepare)
+    return Server(
+        name="Valkey",
+        folder=folder,
+        log=log,
+        place=place,
+        signature="(valkey|redis)-server --dir",
+        stop_signals=(signal.SIGTERM, signal.SIGKILL),
+        ask=ask,
+        ready=re.compile(rb"\+PONG|-BUSY|-ERR max number of clients"),
+        prepare=prepare,
+    )
 
 
 def _ask(path: Path, question: bytes) -> bytes:

@@ -79,7 +79,7 @@ def serve_from(var: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv(f"{name}_FILE", raising=False)
     monkeypatch.setenv("CMPHONE_VAR", str(var))
     monkeypatch.setattr(embedded_servers, "HANGING_SECONDS", 0.3)
-    monkeypatch.setattr(embedded_servers, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(embedded_servers, "ANSWER_SECONDS", 1.0)
     place = find_place()
     yield var
     for process in find_servers(place.data):
@@ -224,6 +224,17 @@ def test_servers_that_hang_are_replaced(made_var: Path) -> None:
             assert len(find_servers(made_var)) == 2
             assert not set(find_servers(made_var)) & set(hanging)
             assert read_setting("listen_addresses") == ""
+
+
+def test_a_server_whose_connections_are_all_taken_is_left_alone(made_var: Path) -> None:
+    with hold_services(durable=False), contextlib.ExitStack() as connections:
+        running = find_servers(made_var)
+        for _ in range(int(read_setting("max_connections"))):
+            connections.enter_context(psycopg.connect(database_url()))
+        with pytest.raises(psycopg.OperationalError, match="too many clients already"):
+            psycopg.connect(database_url())
+        with hold_services(durable=False):
+            assert find_servers(made_var) == running
 
 
 def test_a_process_number_that_another_program_has_by_now_is_no_server(made_var: Path) -> None:
