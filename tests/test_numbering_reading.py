@@ -324,10 +324,25 @@ def test_a_number_is_among_the_readings_of_each_of_its_presentations(
     assert number in [reading.canonical for reading in read_presented(presented, site, [COLLEAGUES])]
 
 
-@settings(max_examples=300)
-@given(st.text(max_size=60))
-def test_no_text_whatever_makes_reading_fail(text: str) -> None:
-    for reading in (*read_typed(text, COLLEAGUES), *read_presented(text, GERMANY, [COLLEAGUES])):
+ANY_PLAN = st.builds(
+    Plan,
+    country=st.from_regex(r"[1-9][0-9]{0,2}", fullmatch=True),
+    area=st.from_regex(r"[0-9]{0,4}", fullmatch=True),
+    company_line=st.from_regex(r"[0-9]{0,4}", fullmatch=True),
+    extension_min=st.none() | st.integers(0, 4),
+    extension_max=st.none() | st.integers(0, 4),
+    outside_codes=st.lists(st.from_regex(r"[0-9]{1,2}", fullmatch=True), max_size=2).map(tuple),
+    trunk=st.from_regex(r"[0-9]{0,2}", fullmatch=True),
+    international=st.from_regex(r"[0-9]{0,3}", fullmatch=True),
+    key=st.just("7"),
+)
+LIKE_A_NUMBER = st.text(alphabet="0123456789+()/-. ;x#,", max_size=30)
+
+
+@settings(max_examples=500)
+@given(st.text(max_size=60) | LIKE_A_NUMBER, ANY_PLAN, ANY_PLAN)
+def test_no_text_and_no_plan_whatever_makes_reading_fail(text: str, plan: Plan, site: Plan) -> None:
+    for reading in (*read_typed(text, plan), *read_presented(text, site, [plan])):
         assert reading.canonical == "" or (reading.canonical.isascii() and reading.canonical.isdecimal())
         assert len(reading.canonical) <= 40
 
