@@ -46,7 +46,7 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     from cmphone.embedded import find_place, hold_services
-    from cmphone.embedded_servers import EmbeddedError, find_postgres_binaries
+    from cmphone.embedded_place import EmbeddedError, find_postgres_binaries
     from cmphone.environment import SettingsError
 
     try:

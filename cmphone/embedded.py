@@ -16,16 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from cmphone.embedded_servers import (
-    EmbeddedError,
-    Place,
-    Server,
-    can_reach,
-    make_postgres,
-    make_private,
-    make_public,
-    make_valkey,
-)
+from cmphone.embedded_place import EmbeddedError, Place, can_reach, make_private, make_public
+from cmphone.embedded_servers import Server, make_postgres, make_valkey
 from cmphone.environment import read_text
 
 CHECKOUT = Path(__file__).resolve().parent.parent

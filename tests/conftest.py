@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cmphone.embedded import find_place, hold_services, var_folder
-from cmphone.embedded_servers import EmbeddedError, make_public
+from cmphone.embedded_place import EmbeddedError, make_public
 from tests.browser import find_chromium
 
 if TYPE_CHECKING:

