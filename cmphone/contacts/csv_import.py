@@ -22,7 +22,14 @@ from cmphone.contacts.models import (
     CustomerGroup,
     company_name_start,
 )
-from cmphone.contacts.services import ContactDraft, find_draft_errors, is_storable, save_contact, save_contacts
+from cmphone.contacts.services import (
+    ContactDraft,
+    draft_contact,
+    find_draft_errors,
+    is_storable,
+    save_contact,
+    save_contacts,
+)
 from cmphone.problems import Conflict, InvalidRequest
 from cmphone.properties.services import hold_configuration
 from numbering.reading import Plan, read_typed
@@ -225,18 +232,17 @@ class _Batch:
         if is_active is None:
             self._refuse(line.number, "active", _("Write 1 or 0, yes or no."), text)
             return None
+        if contact and contact.kind != kind:
+            self._refuse(line.number, "kind", _("The kind and the customer group of a contact stay as they are."), text)
+            return None
         fields = columns.fields.get(kind, {})
         # As they are: only of our own columns the space around a value is nothing.
         given = {name: value for index, name in fields.items() if (value := line.cells[index]).strip()}
-        draft = ContactDraft(
-            customer_group_id=self._group_id,
-            kind=kind,
-            fields=_present_fields(contact, kind, rules) | given,
-            company=contact.company if contact else None,
-            external_id=external_id,
-            is_active=is_active,
-            contact=contact,
-        )
+        draft = ContactDraft(self._group_id, kind, external_id=external_id)
+        if contact:
+            draft = draft_contact(contact, rules)
+        draft.fields = {**draft.fields, **given}
+        draft.is_active = is_active
         if errors := find_draft_errors(draft, rules):
             for key, messages in errors.items():
                 column = columns.find(key, kind)
@@ -302,7 +308,8 @@ class _Batch:
     def _save_entries(self, entries: Iterable[_Entry], rules: GroupRules) -> None:
         waiting, done = [], []
         for entry in entries:
-            if _is_unchanged(entry.draft, rules):
+            contact = entry.draft.contact
+            if contact and entry.draft == draft_contact(contact, rules):
                 self.counts["unchanged"] += 1
                 done.append(entry)
             else:
@@ -355,22 +362,6 @@ class _Batch:
 
 def _cell(line: CsvLine, index: int | None) -> str:
     return "" if index is None or line.error else line.cells[index].strip()
-
-
-def _present_fields(contact: Contact | None, kind: str, rules: GroupRules) -> dict[str, str]:
-    """Return the contact's values, without those of fields that its kind has not, or no more."""
-    if contact is None:
-        return {}
-    return {rule.name: contact.fields[rule.name] for rule in rules.fields.get(kind, ()) if rule.name in contact.fields}
-
-
-def _is_unchanged(draft: ContactDraft, rules: GroupRules) -> bool:
-    contact = draft.contact
-    return contact is not None and (
-        contact.is_active == draft.is_active
-        and contact.company_id == (draft.company.id if draft.company else None)
-        and _present_fields(contact, draft.kind, rules) == draft.fields
-    )
 
 
 def _company_name_field(rules: GroupRules) -> str:

@@ -44,6 +44,19 @@ class ContactDraft:
     contact: Contact | None = None
 
 
+def draft_contact(contact: Contact, rules: GroupRules) -> ContactDraft:
+    """Return the contact as it is, without values whose field the contact model has no more."""
+    return ContactDraft(
+        customer_group_id=contact.customer_group_id,
+        kind=contact.kind,
+        fields={r.name: contact.fields[r.name] for r in rules.fields.get(contact.kind, ()) if r.name in contact.fields},
+        company=contact.company,
+        external_id=contact.external_id,
+        is_active=contact.is_active,
+        contact=contact,
+    )
+
+
 def save_contact(draft: ContactDraft) -> Contact:
     """Make or change one contact, findable by its numbers from the moment it is there.
 
@@ -140,7 +153,7 @@ def _apply(draft: ContactDraft, groups: Mapping[int, GroupRules]) -> Contact:
 def _rename(contact: Contact, rules: GroupRules) -> bool:
     """Render the contact's names, and say whether one changed.  What it renders from is loaded already."""
     before = (contact.name, contact.name_details, contact.name_list)
-    values: dict[str, object] = {rule.name: contact.fields.get(rule.name) for rule in rules.fields[contact.kind]}
+    values: dict[str, object] = {r.name: contact.fields.get(r.name) for r in rules.fields.get(contact.kind, ())}
     if contact.company is not None:
         values["company"] = {**contact.company.fields, "name": contact.company.name}
     values["customer_group"] = {"name": rules.label("de")}

@@ -27,7 +27,7 @@ def country_code(value: str) -> str | None:
 
 
 def digits_list(value: str) -> str | None:
-    if re.fullmatch(r"([0-9]{1,6}(\s*,\s*[0-9]{1,6})*)?", value):
+    if re.fullmatch(r"([0-9]{1,6}( ?, ?[0-9]{1,6}){0,9})?", value):
         return None
     return gettext_noop("Enter digits, several codes separated by commas, or nothing.")
 

@@ -1,0 +1,21 @@
+"""Admin pages of contacts, of who may see them, and of what configures them.
+
+A surface like the API: what it shows comes from selectors.py, what it writes goes through services.py.
+"""
+
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.utils.translation import gettext_lazy as _
+
+from cmphone.contacts.admin.configuration import ContactModelAdmin, CustomerGroupAdmin, QueueAdmin
+from cmphone.contacts.admin.contacts import ContactAdmin
+from cmphone.contacts.admin.people import RoleAdmin, UserAdmin
+
+__all__ = ["ContactAdmin", "ContactModelAdmin", "CustomerGroupAdmin", "QueueAdmin", "RoleAdmin", "UserAdmin"]
+
+# Roles stand in for it.
+admin.site.unregister(Group)
+
+admin.site.site_header = _("CM/Phone administration")
+admin.site.site_title = _("CM/Phone")
+admin.site.index_title = _("Overview")
