@@ -1,0 +1,132 @@
+"""An administrator sets the site up in a real browser, in both languages."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_django.live_server_helper import LiveServer
+
+from cmphone.contacts.models import Contact, ContactField, CustomerGroup
+from cmphone.properties.selectors import load_properties
+from tests.make import PASSWORD, make_company, make_customer_group, make_user
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(params=["de", "en"])
+def language(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def group() -> CustomerGroup:
+    group = make_customer_group()
+    ContactField.objects.filter(name="phone").update(label_de="Telefon", label_en="Phone")
+    return group
+
+
+@pytest.fixture
+def page(chromium: "Browser", live_server: LiveServer, language: str) -> Iterator["Page"]:
+    """A page of an administrator who has just logged in.  Fails when a script did."""
+    make_user("admin", password=PASSWORD, is_staff=True, is_superuser=True)
+    context = chromium.new_context(base_url=live_server.url, locale=language, viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.goto("/admin/")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", PASSWORD)
+    page.press("#id_password", "Enter")
+    page.wait_for_selector("#user-tools")
+    yield page
+    context.close()
+    assert failures == []
+
+
+def save(page: "Page", button: str = "_save") -> str:
+    """Send the form, and return what the next page says."""
+    page.click(f"[name={button}]")
+    return page.locator(".messagelist").inner_text()
+
+
+def test_a_plan_is_set_and_a_dirty_number_is_read_by_it(page: "Page", group: CustomerGroup, language: str) -> None:
+    make_company(group, "Alfreds Futterkiste")
+    page.goto("/admin/contacts/customergroup/")
+    page.click("#result_list tbody th a")
+    page.fill("#id_country_prefix", "49")
+    page.fill("#id_area_prefix", "211")
+    page.fill("#id_company_line", "339903")
+    save(page, "_continue")
+    assert page.locator("table.numbers tbody tr", has_text="4921133990312").count() == 5
+
+    page.goto("/contacts/new/?number=%2B4917612345678")
+    page.locator("a.addlink[href*=person]", has_text="erson").last.click()
+    label = {"de": "Telefon:", "en": "Phone:"}[language]
+    assert page.get_by_label(label, exact=True).input_value() == "+49 176 12345678"
+    page.get_by_label(label, exact=True).fill("Zentrale: (0)211 / 339903 - 12")
+    page.fill('[name="fields/last_name"]', "Anders")
+    page.click(".select2-selection")
+    page.locator(".select2-search__field").press_sequentially("futter")
+    page.click(".select2-results__option:has-text('Alfreds Futterkiste')")
+    save(page, "_continue")
+    row = page.locator("table.numbers tbody tr").inner_text().split("\t")
+    assert [row[0], row[2].strip(), row[3]] == [label[:-1], "+49 211 33990312", "4921133990312"]
+
+    contact = Contact.objects.select_related("company").get(kind="person")
+    assert contact.fields["phone"] == "Zentrale: (0)211 / 339903 - 12"
+    assert contact.company is not None
+    page.goto("/admin/contacts/contact/?q=0211+33990312")
+    assert page.locator("#result_list tbody tr").count() == 1
+
+
+def test_a_property_is_changed(page: "Page") -> None:
+    page.goto("/admin/properties/systemproperty/")
+    field = page.locator('[name="local.country.prefix"]')
+    field.fill("+43")
+    page.click("input[type=submit].default")
+    assert page.locator(".errorlist").count() == 1
+    assert load_properties()["local.country.prefix"] == "49"
+    field.fill("43")
+    page.click("input[type=submit].default")
+    assert "cmas-core-server.local.country.prefix" in page.locator(".messagelist").inner_text()
+    assert field.input_value() == "43"
+    assert load_properties()["local.country.prefix"] == "43"
+
+
+@pytest.mark.parametrize("language", ["de"], indirect=True)
+def test_a_field_and_a_template_are_added_to_a_contact_model(page: "Page", group: CustomerGroup) -> None:
+    page.goto(f"/admin/contacts/contactmodel/{group.contact_model_id}/change/")
+    page.click("#fields-group .add-row a")
+    page.select_option("#id_fields-7-object", "person")
+    page.fill("#id_fields-7-name", "car_phone")
+    page.check("#id_fields-7-dialable")
+    page.select_option("#id_fields-7-indexed", "local")
+    page.fill("#id_display_names-0-list", "{{ last_name }}\n{{ car_phone")
+    page.click("[name=_save]")
+    assert page.locator("#display_names-0 .errorlist").inner_text().split()[1] == "2:"
+    page.fill("#id_display_names-0-list", "{{ last_name }} {{ car_phone }}")
+    save(page)
+    field = ContactField.objects.get(name="car_phone")
+    assert (field.object, field.dialable, field.indexed) == ("person", True, "local")
+    assert ContactField.objects.filter(object="person").order_by("position").last() == field
+
+
+@pytest.mark.parametrize("language", ["de"], indirect=True)
+def test_no_page_is_wider_than_the_window(page: "Page", group: CustomerGroup) -> None:
+    company = make_company(group, phone="0211 / 1234567 oder 0171 1234567")
+    for path in (
+        "contacts/contact/",
+        "contacts/contact/add/",
+        f"contacts/contact/{company.pk}/change/",
+        f"contacts/contactmodel/{group.contact_model_id}/change/",
+        "contacts/contactmodel/add/",
+        f"contacts/customergroup/{group.pk}/change/",
+        "contacts/user/add/",
+        "contacts/role/add/",
+        "properties/systemproperty/",
+    ):
+        page.goto(f"/admin/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1400, path
