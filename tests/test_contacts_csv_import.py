@@ -288,7 +288,7 @@ def test_what_only_the_other_kind_has_is_reported_by_kind(tmp_path: Path, group:
     [finding] = outcome.findings
     assert (finding.column, finding.message.split(".")[0]) == (
         "last_name",
-        "1 values are not imported, as there is no such field (company)",
+        "1 value is not imported, as there is no such field (company)",
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
 from cmphone.contacts.csv_columns import Columns, match_columns
@@ -173,9 +174,12 @@ class _Run:
         """Report which columns held values that went nowhere."""
         for (index, kind), count in sorted(self._left_out.items()):
             column = self._columns.header[index]
-            message = _(
+            message = ngettext(
+                "%(count)d value is not imported, as there is no such field (%(kind)s). "
+                "To import it: --map %(column)s=FIELD. To leave it out on purpose: --map %(column)s=",
                 "%(count)d values are not imported, as there is no such field (%(kind)s). "
-                "To import them: --map %(column)s=FIELD. To leave them out on purpose: --map %(column)s="
+                "To import them: --map %(column)s=FIELD. To leave them out on purpose: --map %(column)s=",
+                count,
             )
             kind_label = ContactKind(kind).label
             self._report(Finding(0, column, message % {"count": count, "column": column, "kind": kind_label}))

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget, AutocompleteSelect
 from django.utils.http import urlencode
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.admin.readings import label_field
@@ -13,6 +14,9 @@ from cmphone.contacts.configuration import FieldRule, GroupRules
 from cmphone.contacts.models import Contact, ContactKind, User
 from cmphone.contacts.selectors import list_contacts
 from cmphone.contacts.services import MAX_VALUE_LENGTH, ContactDraft, find_draft_errors
+
+# Characters of a value that one line of the page does not show.
+LONG = 60
 
 
 def name_input(rule: FieldRule) -> str:
@@ -43,7 +47,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
             value = self.instance.fields.get(rule.name)
             if value is not None:
                 self.initial.setdefault(name_input(rule), value)
-                if "\n" in value:
+                if "\n" in value or len(value) > LONG:
                     self.fields[name_input(rule)].widget = AdminTextareaWidget(attrs={"rows": 4})
         if "company" in self.fields:
             self.initial.setdefault("company", self.instance.company_id)
@@ -76,7 +80,7 @@ def build_contact_form(*, rules: GroupRules, kind: str, user: User) -> type[Cont
     inputs: dict[str, Any] = {name_input(rule): _build_input(rule) for rule in rules.fields.get(kind, ())}
     if kind == ContactKind.PERSON and rules.has_companies:
         inputs["company"] = forms.ModelChoiceField(
-            label=_("company"),
+            label=capfirst(_("company")),
             queryset=list_contacts(user).filter(customer_group_id=rules.id, kind=ContactKind.COMPANY),
             required=False,
             widget=_CompanySelect(rules.id),

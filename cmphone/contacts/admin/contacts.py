@@ -71,7 +71,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ["name", "external_id"]
     search_help_text = _("Name, external id or telephone number, national or international")
     readonly_fields = [
-        "customer_group",
+        "group",
         "kind",
         "values",
         "numbers",
@@ -122,7 +122,16 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 "", "<div class='nowrap'>{}</div>", [(number.display or number.typed,) for number in read]
             )
 
-        return ["name", "kind", "customer_group", "company", numbers, "is_active"]
+        return ["name", "kind", "group", "company_name", numbers, "is_active"]
+
+    # Texts and not the records: a link would lead agents to pages that are not for them.
+    @admin.display(description=_("customer group"), ordering="customer_group__name")
+    def group(self, contact: Contact) -> str:
+        return str(contact.customer_group)
+
+    @admin.display(description=_("company"), ordering="company__name")
+    def company_name(self, contact: Contact) -> str:
+        return contact.company.name if contact.company else ""
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Contact], search_term: str
@@ -228,7 +237,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         is_editable = obj is None or self.has_change_permission(request, obj)
         has_company = kind == ContactKind.PERSON and rules.has_companies
         inputs = [name_input(rule) for rule in rules.fields.get(kind, ())] if is_editable else ["values"]
-        keys = [("customer_group", "kind"), *inputs, *(["company"] if has_company else []), "is_active", "external_id"]
+        keys = [("group", "kind"), *inputs, *(["company"] if has_company else []), "is_active", "external_id"]
         fieldsets: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": keys})]
         if obj is not None:
             names = ["name", "name_details", "name_list"]

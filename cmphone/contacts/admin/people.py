@@ -76,7 +76,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
             kwargs["widget"] = CheckboxSelectMultiple()
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field is not None and db_field.name == "groups":
-            field.label = _("roles")
+            field.label = _("Roles")
             field.help_text = _("What the user may do with contacts and cases. Rights of several roles add up.")
         return field
 
