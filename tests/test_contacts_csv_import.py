@@ -2,11 +2,15 @@
 
 import csv
 import io
+import subprocess
+import sys
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
@@ -474,6 +478,28 @@ def test_a_batch_takes_as_many_statements_as_a_line(tmp_path: Path, group: Custo
         return len(queries)
 
     assert count(400) == count(200)
+
+
+def test_no_more_than_a_batch_of_a_long_file_is_held(
+    tmp_path: Path, group: CustomerGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(csv_import._Batch, "save", lambda self, lines: seen.append(len(lines)))
+    content = "external_id;last_name;phone\n" + "".join(f"x{i};Anders{i};0211 {i:07}\n" for i in range(30_000))
+    path = tmp_path / "long.csv"
+    path.write_text(content)
+    del content
+    tracemalloc.start()
+    import_contacts(open_csv(path), customer_group=group, report=lambda finding: None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seen == [500] * 60
+    assert peak < 3_000_000
+
+
+def test_a_command_does_not_load_the_map_of_telephone_areas() -> None:
+    code = "import django, sys; django.setup(); sys.exit('phonenumbers.geodata' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=settings.BASE_DIR).returncode == 0
 
 
 # --- the command ---

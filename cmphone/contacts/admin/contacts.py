@@ -23,12 +23,11 @@ from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.admin.contact_form import ContactForm, build_contact_form, name_input
-from cmphone.contacts.admin.readings import label_field, read_numbers, show_contact_numbers
+from cmphone.contacts.admin.readings import label_field, read_numbers, show_contact_numbers, show_number
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
 from cmphone.contacts.models import Contact, ContactKind, User
 from cmphone.contacts.selectors import NO_RIGHTS, Rights, get_rights, list_contacts
 from cmphone.contacts.services import BATCH, draft_contact, save_contact, save_contacts
-from numbering.display import show
 from numbering.models import IndexEntry
 from numbering.reading import read_presented, read_typed
 
@@ -257,7 +256,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return {}
         readings = read_typed(number, rules.plan)
         is_public = bool(readings) and readings[0].kind == "public"
-        return {name_input(first): show(readings[0], "en").display if is_public else number}
+        return {name_input(first): show_number(readings[0]) if is_public else number}
 
     @admin.display(description=_("values"))
     def values(self, contact: Contact) -> SafeString:

@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.configuration import FieldRule, GroupRules
 from cmphone.contacts.models import Contact, IndexScope, choose_label
-from numbering.display import show
 from numbering.reading import Plan, Reading, read_typed
 
 _kinds: dict[str, str | Promise] = {
@@ -74,13 +73,21 @@ def describe(reading: Reading, *, field: str = "", finds: str | Promise = "") ->
         field=field,
         typed=reading.raw,
         canonical=reading.canonical,
-        display=show(reading, get_language() or "en").display if reading.canonical else "",
+        display=show_number(reading) if reading.canonical else "",
         extension=reading.extension,
         kind=_kinds.get(reading.kind, reading.kind),
         reason=_rules.get(reading.rule, reading.rule),
         doubt=find_doubt(reading),
         finds=finds,
     )
+
+
+def show_number(reading: Reading) -> str:
+    """Return a number as people write it internationally."""
+    # Not above: every command loads the admin, and this a map of the world's telephone areas of a hundred megabytes.
+    from numbering.display import show
+
+    return show(reading, get_language() or "en").display
 
 
 def find_doubt(reading: Reading) -> str | Promise:
