@@ -7,7 +7,7 @@ trips while a telephone rings.  It reads rights where they are kept, so a change
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import orjson
 import psycopg
@@ -144,7 +144,7 @@ def _prepared_cursor() -> CursorWrapper:
     Planning this statement takes several times as long as running it, and Django's own cursors plan each time.
     """
     connection.ensure_connection()
-    cursor = psycopg.Cursor(connection.connection)
+    cursor = cast(CursorWrapper, psycopg.Cursor(connection.connection))
     return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 
