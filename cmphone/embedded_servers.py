@@ -25,6 +25,8 @@ from cmphone.embedded_place import (
     make_private,
 )
 
+# A program that is not seen for so long after its start has ended.
+STARTING_SECONDS = 1.0
 # A server that was killed may have much to recover before it answers, one with much to write long to stop.
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -73,8 +75,11 @@ class Server:
 
     def _wait_until_ready(self, logged: int) -> None:
         deadline = time.monotonic() + START_SECONDS
+        missing_since: float | None = None
         while not self.ready.match(self.ask()):
-            if not self.find_processes():
+            # The shell's job is not known by its command line before the server's program runs in it.
+            missing_since = None if self.find_processes() else missing_since or time.monotonic()
+            if missing_since and time.monotonic() - missing_since > STARTING_SECONDS:
                 raise EmbeddedError(self._explain("ended while it started", logged))
             if time.monotonic() > deadline:
                 raise EmbeddedError(self._explain("does not answer", logged))
