@@ -56,7 +56,10 @@ def write_catalog() -> int:
     """Bring the German catalogue in step with the code, compile it, and return how many texts have no translation."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     catalog = read_catalog() if PO.exists() else Catalog(locale="de")
-    catalog.update(extract_texts(), no_fuzzy_matching=True)
+    texts = extract_texts()
+    # A run that finds nothing new changes nothing.
+    texts.creation_date = catalog.creation_date
+    catalog.update(texts, no_fuzzy_matching=True)
     catalog.obsolete.clear()
     with PO.open("wb") as file:
         write_po(file, catalog, width=120, include_lineno=False, sort_output=True, omit_header=False)
