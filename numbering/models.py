@@ -1,6 +1,8 @@
-"""The index of numbers: what a look-up searches."""
+"""The index of numbers: what a look-up and a search by typing search."""
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 
@@ -16,15 +18,29 @@ class IndexEntry(models.Model):
     canonical = models.CharField(_("canonical number"), max_length=40)
     extension = models.CharField(_("extension"), max_length=20, blank=True)
     kind = models.CharField(_("kind"), max_length=10)
-    # The last eight digits, or all of a number of seven; empty where a number is too short to compare ends.
-    tail = models.CharField(max_length=8, blank=True)
+    # What happened to the number as it was read (reading.py), and whether its country has such a number.
+    rule = models.CharField(_("rule"), max_length=30)
+    is_possible = models.BooleanField(_("possible"))
+    # The last digits, which every number that ends alike shares; empty where a number is too short for that.
+    tail = models.CharField(max_length=7, blank=True)
     # A company's line without extension; empty where it is not known.
     block = models.CharField(max_length=40, blank=True)
 
     class Meta:
         verbose_name = _("index entry")
         verbose_name_plural = _("index entries")
-        indexes = [models.Index(fields=["canonical", "customer_group"], name="index_entry_canonical")]
+        indexes = [
+            models.Index(fields=["canonical", "customer_group"], name="index_entry_canonical"),
+            models.Index(fields=["tail"], condition=~Q(tail=""), name="index_entry_tail"),
+            models.Index(fields=["block"], condition=~Q(block=""), name="index_entry_block"),
+            # A part of a number, wherever it stands.
+            GinIndex(fields=["canonical"], opclasses=["gin_trgm_ops"], name="index_entry_digits"),
+            models.Index(
+                fields=["customer_group", "id"],
+                condition=Q(kind="unreadable") | Q(kind="public", is_possible=False),
+                name="index_entry_doubtful",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.canonical

@@ -22,6 +22,7 @@ RULES_VERSION = 1
 DIRECT_DIALLING_COUNTRIES = frozenset({"49", "43"})
 LONGEST_INTERNAL = 5
 SHORTEST_RAW = 3
+SHORTEST_ENDING = 7
 LONGEST_CANONICAL = 40
 
 
@@ -315,6 +316,19 @@ def _read_by_groups(digits: str, groups: Sequence[Plan]) -> Iterator[Reading]:
             reading = _read_digits(written, plan)
             if reading.possible and reading.rule in {"company", "area", "country", "complete"}:
                 yield replace(reading, plan_key=plan.key)
+
+
+def list_endings(readings: Sequence[Reading], site: Plan) -> tuple[str, ...]:
+    """Return what the full number of the caller may end with, where he was presented without his country.
+
+    Those are the digits as they came, and what follows an outside-line code, without zeros in front; from
+    SHORTEST_ENDING digits on.
+    """
+    if readings[0].rule in {"international", "outside_international"}:
+        return ()
+    digits = next((r.canonical for r in reversed(readings) if r.rule in {"digits", "complete"}), "")
+    bare = (each.lstrip("0") for each in (digits, *_behind_outside_code(digits, site)))
+    return tuple(dict.fromkeys(each for each in bare if len(each) >= SHORTEST_ENDING))
 
 
 def _without_doubles(readings: Iterable[Reading]) -> list[Reading]:

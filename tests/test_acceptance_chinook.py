@@ -14,7 +14,8 @@ from django.core.management import call_command
 from django.test import Client
 
 from cmphone.contacts.models import Contact, ContactField, ContactModel
-from cmphone.contacts.services import rebuild_stale_customer_groups, save_configuration
+from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
+from cmphone.contacts.services import save_configuration
 from cmphone.properties.services import set_property
 from numbering import countries
 from numbering.display import show

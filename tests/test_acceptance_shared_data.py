@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from numbering import countries
-from numbering.dialing import find_dial_string
+from numbering.dialing import dial
 from numbering.reading import Plan, Reading, read_presented, read_typed
 
 CASES = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "number-cases.csv"
@@ -59,4 +59,4 @@ def test_a_presented_case_is_read_as_the_table_says(row: dict[str, str]) -> None
 def test_a_dial_case_is_dialled_as_the_table_says(row: dict[str, str]) -> None:
     reading = Reading(row["input"], "public", "international", possible=True, valid=True)
 
-    assert find_dial_string(reading, site_of(row)) == row["canonical_or_dial_string"]
+    assert dial(reading, site_of(row)).string == row["canonical_or_dial_string"]

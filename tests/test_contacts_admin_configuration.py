@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from cmphone.contacts.models import Contact, ContactField, ContactModel, CustomerGroup, User
-from cmphone.contacts.services import rebuild_stale_customer_groups
+from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.properties.selectors import get_versions, load_properties
 from numbering.models import IndexEntry
 from templates_store.models import DisplayNames

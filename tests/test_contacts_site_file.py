@@ -329,7 +329,7 @@ def test_a_group_with_contacts_keeps_its_contact_model() -> None:
         ("roles = ['agent']", "roles: must be a table"),
         ('[properties]\n"local.country.prefix" = "49"', "property local.country.prefix: There is no such property;"),
         ('[properties]\n"cmas-core-server.local.country.prefix" = "abc"', "Enter a country code"),
-        ('[properties]\n"cmas-core-server.local.country.prefix" = true', "must be a text in quotes, or a whole"),
+        ('[properties]\n"cmas-core-server.local.country.prefix" = 4.9', "must be a text in quotes, a whole number"),
         ("[[contact_models]]", "contact model no. 1: name is missing."),
         ("[[contact_models]]\nname = 7", "contact model no. 1: name: must be a text in quotes"),
         ("[[contact_models]]\nname = 'B2B'", "contact model B2B: name: Enter lower-case letters"),
@@ -671,7 +671,7 @@ def test_the_command_tells_what_changed_and_reads_the_numbers_anew(
     assert IndexEntry.objects.get().canonical == "4921133990312"
     assert run("import_site", file) == [
         "customer group customers: area_prefix 211 → 30",
-        "customers: 1 contacts read anew.",
+        "customers: numbers, 1 of 1 contacts built anew.",
     ]
     assert IndexEntry.objects.get().canonical == "493033990312"
     assert run("import_site", file) == ["Nothing changed."]

@@ -3,7 +3,7 @@
 import pytest
 
 from numbering import countries
-from numbering.dialing import find_dial_string
+from numbering.dialing import dial
 from numbering.display import show
 from numbering.reading import Plan, Reading, read_typed
 
@@ -58,20 +58,20 @@ def test_a_number_is_dialled_as_the_site_dials(
     codes = (outside,) if outside else ()
     site = Plan(country=country, outside_codes=codes, trunk=trunk, international=international)
 
-    assert find_dial_string(public(canonical), site) == dial_string
+    assert dial(public(canonical), site).string == dial_string
 
 
 def test_an_emergency_number_is_dialled_as_it_is_and_another_service_from_outside() -> None:
     def service(digits: str) -> Reading:
         return Reading(digits, "service", "service", possible=True, valid=True)
 
-    assert find_dial_string(service("112"), Plan()) == "112"
-    assert find_dial_string(service("11880"), Plan()) == "011880"
+    assert dial(service("112"), Plan()).string == "112"
+    assert dial(service("11880"), Plan()).string == "011880"
 
 
 def test_what_cannot_be_read_cannot_be_dialled() -> None:
-    assert find_dial_string(Reading("999123", "unreadable", "digits"), Plan()) is None
-    assert find_dial_string(Reading("12", "internal", "internal"), Plan()) == "12"
+    assert dial(Reading("999123", "unreadable", "digits"), Plan()).string is None
+    assert dial(Reading("12", "internal", "internal"), Plan()).string == "12"
 
 
 def test_the_facts_about_a_country_are_libphonenumbers() -> None:

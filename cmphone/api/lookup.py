@@ -1,8 +1,5 @@
 """/api/v1/lookup: who is calling.  The walk of a call: read the number, run one statement, answer."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from urllib.parse import quote
 
 import orjson
@@ -17,14 +14,11 @@ from cmphone.api.authentication import read_token
 from cmphone.api.customer_groups import describe_group
 from cmphone.api.documentation import problems
 from cmphone.api.numbers import NumberField, NumberSerializer, ReadingSerializer, describe_number, describe_reading
-from cmphone.contacts.configuration import Configuration, get_configuration
-from cmphone.problems import NotAuthenticated
-from cmphone.properties.registry import DIAL_URI_SCHEME
-from license.services import authenticate
-from license.tokens import hash_token
-from numbering.dialing import find_dial_string
-from numbering.reading import Reading, read_presented
-from numbering.selectors import Found, Hit, find_callers
+from cmphone.contacts.callers import Answer, Call, look_up
+from numbering.dialing import dial
+from numbering.selectors import Hit
+
+MAX_BATCH = 100
 
 
 class LookupView(APIView):
@@ -97,93 +91,95 @@ class LookupView(APIView):
     )
     def get(self, request: Request) -> HttpResponse:
         token = read_token(request)
-        serializer = self.InputSerializer(data=request.query_params)
+        # Not as a form, in which an empty value would count as none.
+        serializer = self.InputSerializer(data=request.query_params.dict())
         serializer.is_valid(raise_exception=True)
-        call = look_up(token=token, number=serializer.validated_data["number"])
-        base = settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
-        answer = describe_call(call, base_url=base)
+        answer = look_up([serializer.validated_data["number"]], who=token)
+        described = describe_call(answer.calls[0], answer, base_url=_base_url(request))
         if serializer.validated_data["explain"]:
-            answer["readings"] = [describe_reading(reading) for reading in call.readings]
-        return HttpResponse(orjson.dumps(answer), content_type="application/json")
+            described["readings"] = [describe_reading(reading) for reading in answer.calls[0].readings]
+        return HttpResponse(orjson.dumps(described), content_type="application/json")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A number, how it was read as far as the caller may know, and who was found."""
+class LookupBatchView(APIView):
+    """The contacts that have each of many numbers, for whoever goes through a list of calls."""
 
-    raw: str
-    readings: Sequence[Reading]
-    reading: Reading
-    found: Found
-    configuration: Configuration
+    authentication_classes = ()
+    permission_classes = ()
 
-
-def look_up(*, token: str, number: str) -> Call:
-    """Find who is calling, for the user of this token.  One statement, unless the configuration has just changed.
-
-    Raises NotAuthenticated for a token that is nobody's (any more).
-    """
-    configuration = get_configuration()
-    while True:
-        readings = read_presented(number, configuration.site, configuration.inside_plans)
-        timeout = configuration.rest_session_timeout
-        found = find_callers(
-            token_hash=hash_token(token),
-            readings=readings,
-            timeout=timeout,
-            touch_after=min(timedelta(minutes=1), timeout / 4),
+    class InputSerializer(serializers.Serializer[None]):
+        numbers = serializers.ListField(
+            child=NumberField(allow_blank=True),
+            max_length=MAX_BATCH,
+            help_text="As the telephone system presents them.",
         )
-        if found.version == configuration.version:
-            break
-        configuration = get_configuration(found.version)
-    if found.user_id is None:
-        authenticate(token)  # says why
-        raise NotAuthenticated
-    known = [r for r in readings if not r.plan_key or int(r.plan_key) in found.visible_groups]
-    reading = readings[found.reading] if found.reading is not None else known[0]
-    return Call(number, known, reading, found, configuration)
+
+        class Meta:
+            ref_name = "NumbersToLookUp"
+
+    class OutputSerializer(serializers.Serializer[None]):
+        results = LookupView.OutputSerializer(many=True)
+
+        class Meta:
+            ref_name = "Lookups"
+
+    @extend_schema(
+        operation_id="look_up_batch",
+        summary="Find out who is behind each of up to 100 numbers",
+        request=InputSerializer,
+        responses={200: OutputSerializer, **problems(401)},
+        auth=[{"session": []}],  # type: ignore[list-item]
+    )
+    def post(self, request: Request) -> HttpResponse:
+        token = read_token(request)
+        serializer = self.InputSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        answer = look_up(serializer.validated_data["numbers"], who=token)
+        results = [describe_call(call, answer, base_url=_base_url(request)) for call in answer.calls]
+        return HttpResponse(orjson.dumps({"results": results}), content_type="application/json")
 
 
-def describe_call(call: Call, *, base_url: str) -> dict[str, object]:
+def _base_url(request: Request) -> str:
+    return str(settings.PUBLIC_URL) or request.build_absolute_uri("/").rstrip("/")
+
+
+def describe_call(call: Call, answer: Answer, *, base_url: str) -> dict[str, object]:
     """Return the answer to a look-up."""
-    found = call.found
-    match = "withheld" if call.reading.kind == "withheld" else "exact" if found.hits else "none"
     return {
-        "number": describe_number(call.reading, raw=call.raw, language=found.language),
-        "match": match,
-        "more": found.more,
-        "contacts": list(_describe_hits(call, base_url)),
-        "actions": {"create_contact": _create_contact_url(call, base_url), "call_back": _call_back_uri(call)},
+        "number": describe_number(call.reading, raw=call.raw, language=answer.search.language),
+        "match": call.found.match,
+        "more": call.found.more,
+        "contacts": [_describe_hit(hit, call, answer, base_url) for hit in call.found.hits],
+        "actions": {
+            "create_contact": _create_contact_url(call, answer, base_url),
+            "call_back": _call_back_uri(call, answer),
+        },
     }
 
 
-def _describe_hits(call: Call, base_url: str) -> Iterator[dict[str, object]]:
-    found = call.found
-    for hit in found.hits:
-        yield {
-            "id": str(hit.contact_id),
-            "kind": hit.kind,
-            "name": hit.name_details if len(found.hits) == 1 else hit.name_list,
-            "customer_group": describe_group(call.configuration.groups[hit.customer_group_id], found.language),
-            "company": _describe_company(hit),
-            "field": hit.field,
-            "extension": hit.extension,
-            "url": f"{base_url}/contacts/{hit.contact_id}/",
-            "can_create_case": hit.customer_group_id in found.case_groups,
-        }
+def _describe_hit(hit: Hit, call: Call, answer: Answer, base_url: str) -> dict[str, object]:
+    group = answer.configuration.groups[hit.customer_group_id]
+    return {
+        "id": str(hit.contact_id),
+        "kind": hit.kind,
+        "name": hit.name_details if len(call.found.hits) == 1 else hit.name_list,
+        "customer_group": describe_group(group, answer.search.language),
+        "company": {"id": str(hit.company_id), "name": hit.company_name} if hit.company_id else None,
+        "field": hit.field,
+        "extension": hit.extension,
+        "url": f"{base_url}/contacts/{hit.contact_id}/",
+        "can_create_case": hit.customer_group_id in answer.search.case_groups,
+    }
 
 
-def _describe_company(hit: Hit) -> dict[str, str | None] | None:
-    return {"id": str(hit.company_id), "name": hit.company_name} if hit.company_id else None
-
-
-def _create_contact_url(call: Call, base_url: str) -> str | None:
-    if not call.found.creatable_groups:
+def _create_contact_url(call: Call, answer: Answer, base_url: str) -> str | None:
+    if not answer.search.can_create:
         return None
     number = f"+{call.reading.canonical}" if call.reading.kind == "public" else call.reading.canonical
     return f"{base_url}/contacts/new/" + (f"?number={quote(number)}" if number else "")
 
 
-def _call_back_uri(call: Call) -> str | None:
-    dial_string = find_dial_string(call.reading, call.configuration.site)
-    return f"{call.configuration.properties[DIAL_URI_SCHEME]}:{dial_string}" if dial_string else None
+def _call_back_uri(call: Call, answer: Answer) -> str | None:
+    configuration = answer.configuration
+    dialling = dial(call.reading, configuration.site, configuration.list_own_lines(answer.search.visible_groups))
+    return configuration.make_dial_uri(dialling)

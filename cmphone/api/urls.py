@@ -5,7 +5,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from cmphone.api.customer_groups import CustomerGroupsView
 from cmphone.api.health import LiveView, ReadyView
-from cmphone.api.lookup import LookupView
+from cmphone.api.lookup import LookupBatchView, LookupView
 from cmphone.api.numbers import CanonicalizeView
 from cmphone.api.sessions import CurrentSessionView, SessionsView
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/v1/sessions", SessionsView.as_view()),
     path("api/v1/sessions/current", CurrentSessionView.as_view()),
     path("api/v1/lookup", LookupView.as_view()),
+    path("api/v1/lookup/batch", LookupBatchView.as_view()),
     path("api/v1/numbers/canonicalize", CanonicalizeView.as_view()),
     path("api/v1/customer-groups", CustomerGroupsView.as_view()),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),

@@ -7,19 +7,21 @@ inside a transaction is not kept: it may be the one that changes the configurati
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 
 import phonenumbers
 from django.db import connection
 
-from cmphone.contacts.models import ContactField, CustomerGroup, choose_label
+from cmphone.contacts.models import ContactField, CustomerGroup, Subject, choose_label
 from cmphone.properties import registry
 from cmphone.properties.selectors import get_versions, load_properties
 from numbering import countries
+from numbering.dialing import Dialling
 from numbering.reading import RULES_VERSION, Plan
+from numbering.selectors import Tiers
 from templates_store.models import DisplayNames
 from templates_store.rendering import Templates
 
@@ -60,17 +62,23 @@ class GroupRules:
         return bool(self.fields.get("company"))
 
     @cached_property
-    def fingerprint(self) -> str:
-        """Return what index entries and names are built from, as a hash: built from another one, they are stale."""
-        parts = (
-            RULES_VERSION,
-            phonenumbers.__version__,
-            self.label("de"),
-            astuple(self.plan),
-            {kind: [(f.name, f.indexed) for f in fields] for kind, fields in sorted(self.fields.items())},
-            {kind: astuple(templates) for kind, templates in sorted(self.templates.items())},
-        )
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+    def fingerprints(self) -> Mapping[str, str]:
+        """Return hashes of what index entries and names are built from: built from another one, they are stale."""
+        # What a telephone system puts in front means nothing in a field that people type into.
+        plan = replace(self.plan, outside_codes=(), key="")
+        indexed = {kind: [(f.name, f.indexed) for f in fields if f.indexed] for kind, fields in self.fields.items()}
+        named = {kind: [f.name for f in fields] for kind, fields in self.fields.items()}
+        templates = {kind: astuple(templates) for kind, templates in self.templates.items()}
+        return {
+            Subject.NUMBERS.value: _hash(
+                RULES_VERSION, phonenumbers.__version__, astuple(plan), sorted(indexed.items())
+            ),
+            Subject.NAMES.value: _hash(self.label("de"), sorted(named.items()), sorted(templates.items())),
+        }
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,28 @@ class Configuration:
         """Return the plans by which a short number may be a colleague's: those with an area or a company line."""
         return tuple(g.plan for g in self.groups.values() if g.plan.area or g.plan.company_line)
 
-    @property
+    @cached_property
+    def tiers(self) -> Tiers:
+        """Return which looser matches a look-up tries when nobody has exactly the number."""
+        return Tiers(
+            company=self.properties[registry.COMPANY_MATCH] == registry.TRUE,
+            tail=self.properties[registry.TAIL_MATCH] == registry.TRUE,
+        )
+
+    def list_own_lines(self, groups: Collection[int]) -> list[str]:
+        """Return the company lines of these customer groups within which only the extension is dialled: none unless
+        the property dial.internal.shorten is set.
+        """
+        if self.properties[registry.DIAL_INTERNAL_SHORTEN] != registry.TRUE:
+            return []
+        plans = [self.groups[id].plan for id in groups if id in self.groups]
+        return [plan.country + plan.area + plan.company_line for plan in plans if plan.company_line]
+
+    def make_dial_uri(self, dialling: Dialling) -> str | None:
+        """Return the link that dials, or None for what cannot be dialled."""
+        return f"{self.properties[registry.DIAL_URI_SCHEME]}:{dialling.string}" if dialling.string else None
+
+    @cached_property
     def rest_session_timeout(self) -> timedelta:
         own = self.properties[registry.REST_SESSION_TIMEOUT]
         return timedelta(seconds=int(own or self.properties[registry.SESSION_TIMEOUT]))

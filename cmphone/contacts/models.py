@@ -1,11 +1,12 @@
 """Records of contacts and of who may see them.  Rules over several rows live in services.py."""
 
 from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Left, Trim
+from django.db.models.functions import Left, Trim, Upper
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
@@ -147,8 +148,6 @@ class CustomerGroup(Labelled):
     extension_max = models.PositiveSmallIntegerField(
         _("longest extension"), null=True, blank=True, help_text=_("In digits.")
     )
-    # What the index and the names of this group's contacts were last built from (configuration.py); empty: never.
-    built_from = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("customer group")
@@ -170,6 +169,53 @@ class CustomerGroup(Labelled):
         ]
 
 
+class Subject(models.TextChoices):
+    """What of a customer group's contacts is built from the configuration."""
+
+    NUMBERS = "numbers", _("numbers")
+    NAMES = "names", _("display names")
+
+
+class Rebuild(models.Model):
+    """How far the index entries, or the names, of a customer group's contacts are built from the present settings.
+
+    The contacts up to and with (`last_kind`, `last_id`) are; every batch writes its place in its own transaction.
+    """
+
+    customer_group = models.ForeignKey(
+        CustomerGroup, on_delete=models.CASCADE, related_name="rebuilds", verbose_name=_("customer group")
+    )
+    subject = models.CharField(_("subject"), max_length=10, choices=Subject.choices)
+    # Of the settings that it is built from (configuration.py).
+    fingerprint = models.CharField(max_length=64)
+    total = models.PositiveIntegerField(_("contacts"), default=0, help_text=_("When it began."))
+    done = models.PositiveIntegerField(_("done"), default=0)
+    changed = models.PositiveIntegerField(_("changed"), default=0)
+    last_kind = models.CharField(max_length=10, blank=True)
+    last_id = models.BigIntegerField(default=0)
+    started_at = models.DateTimeField(_("start"))
+    updated_at = models.DateTimeField(_("last batch"))
+    finished_at = models.DateTimeField(_("end"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("rebuild")
+        verbose_name_plural = _("rebuilds")
+        constraints = [
+            models.UniqueConstraint(fields=["customer_group", "subject"], name="one_rebuild_of_a_subject"),
+            models.CheckConstraint(condition=Q(subject__in=Subject.values), name="rebuild_subject_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer_group}: {self.get_subject_display()}"
+
+    @property
+    def percent(self) -> int:
+        """How much of it is done, as far as can be told: contacts may have come since it began."""
+        if self.finished_at is not None:
+            return 100
+        return min(99, self.done * 100 // self.total) if self.total else 0
+
+
 # Of a company's name, so much is indexed: an entry of a B-tree has a limit.
 COMPANY_NAME_INDEXED = 200
 
@@ -182,7 +228,10 @@ def company_name_start(field: str) -> Left:
 class Contact(models.Model):
     """A person or a company of one customer group, with the values of its model's fields."""
 
-    customer_group = models.ForeignKey(CustomerGroup, on_delete=models.PROTECT, verbose_name=_("customer group"))
+    # The index below serves it.
+    customer_group = models.ForeignKey(
+        CustomerGroup, on_delete=models.PROTECT, db_index=False, verbose_name=_("customer group")
+    )
     kind = models.CharField(_("kind"), max_length=10, choices=ContactKind.choices)
     company = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="persons", verbose_name=_("company")
@@ -222,6 +271,11 @@ class Contact(models.Model):
         ]
         indexes = [
             models.Index(fields=["customer_group", "name", "id"], name="contact_group_name"),
+            models.Index(fields=["name", "id"], name="contact_name_order"),
+            # A part of a name, wherever it stands.
+            GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="contact_name_part"),
+            # A rebuild goes through a group in this order.
+            models.Index(fields=["customer_group", "kind", "id"], name="contact_rebuild_order"),
             # An import finds the companies of its persons by it.
             models.Index(
                 F("customer_group"),

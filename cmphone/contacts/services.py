@@ -1,25 +1,23 @@
-"""Writes contacts, with their names and index entries in the same transaction, and builds both anew when the
-configuration changes.
+"""Writes contacts, with their names and index entries in the same transaction.
+
+How both are built anew when the configuration changes belongs to rebuilding.py.
 """
 
-import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
-from cmphone.contacts.models import Contact, ContactKind, CustomerGroup, IndexScope
+from cmphone.contacts.models import Contact, ContactKind, IndexScope
 from cmphone.problems import Conflict
 from cmphone.properties.services import hold_configuration, mark_configuration_changed
 from numbering.services import IndexedValue, IndexSource, index_contacts
 from templates_store.rendering import Templates, display_names
-
-logger = logging.getLogger(__name__)
 
 MAX_VALUE_LENGTH = 4_000
 _unstorable = re.compile("[\x00\ud800-\udfff]")
@@ -81,8 +79,10 @@ def save_contacts(drafts: Sequence[ContactDraft]) -> list[Contact]:
             old = [_apply(draft, groups) for draft in drafts if draft.contact is not None]
             Contact.objects.bulk_create(new)
             Contact.objects.bulk_update(old, WRITTEN)
-            _index(new, groups, are_new=True)
-            _index(old, groups)
+            for group_id in {contact.customer_group_id for contact in (*new, *old)}:
+                rules = groups[group_id]
+                _index([each for each in new if each.customer_group_id == group_id], rules, are_new=True)
+                _index([each for each in old if each.customer_group_id == group_id], rules)
             _rename_persons([contact for contact in old if contact.kind == ContactKind.COMPANY], groups)
     except IntegrityError as error:
         if "one_contact_of_an_external_id" not in str(error):
@@ -146,11 +146,11 @@ def _apply(draft: ContactDraft, groups: Mapping[int, GroupRules]) -> Contact:
     unspecified = {name: value for name, value in contact.fields.items() if name not in specified}
     contact.fields = unspecified | {name: value for name, value in draft.fields.items() if value.strip()}
     contact.updated_at = timezone.now()
-    _rename(contact, groups[contact.customer_group_id])
+    rename(contact, groups[contact.customer_group_id])
     return contact
 
 
-def _rename(contact: Contact, rules: GroupRules) -> bool:
+def rename(contact: Contact, rules: GroupRules) -> bool:
     """Render the contact's names, and say whether one changed.  What it renders from is loaded already."""
     before = (contact.name, contact.name_details, contact.name_list)
     values: dict[str, object] = {r.name: contact.fields.get(r.name) for r in rules.fields.get(contact.kind, ())}
@@ -162,24 +162,26 @@ def _rename(contact: Contact, rules: GroupRules) -> bool:
     return before != (contact.name, contact.name_details, contact.name_list)
 
 
-def _index(contacts: Sequence[Contact], groups: Mapping[int, GroupRules], *, are_new: bool = False) -> None:
-    for group_id in {contact.customer_group_id for contact in contacts}:
-        rules = groups[group_id]
-        sources = [
-            IndexSource(
-                contact_id=contact.id,
-                customer_group_id=group_id,
-                is_company=contact.kind == ContactKind.COMPANY,
-                values=[
-                    IndexedValue(rule.name, rule.indexed, contact.fields[rule.name])
-                    for rule in rules.fields.get(contact.kind, ())
-                    if rule.indexed != IndexScope.NONE and contact.is_active and rule.name in contact.fields
-                ],
-            )
-            for contact in contacts
-            if contact.customer_group_id == group_id
-        ]
+def _index(contacts: Sequence[Contact], rules: GroupRules, *, are_new: bool = False) -> None:
+    if contacts:
+        sources = [build_index_source(each.id, each.kind, each.is_active, each.fields, rules) for each in contacts]
         index_contacts(sources=sources, plan=rules.plan, are_new=are_new)
+
+
+def build_index_source(
+    contact_id: int, kind: str, is_active: bool, fields: Mapping[str, str], rules: GroupRules
+) -> IndexSource:
+    """Return a contact of the group as the index sees it: with the values of its indexed fields, none if inactive."""
+    return IndexSource(
+        contact_id=contact_id,
+        customer_group_id=rules.id,
+        is_company=kind == ContactKind.COMPANY,
+        values=[
+            IndexedValue(rule.name, rule.indexed, fields[rule.name])
+            for rule in rules.fields.get(kind, ())
+            if rule.indexed != IndexScope.NONE and is_active and rule.name in fields
+        ],
+    )
 
 
 def _rename_persons(companies: Sequence[Contact], groups: Mapping[int, GroupRules]) -> None:
@@ -188,69 +190,8 @@ def _rename_persons(companies: Sequence[Contact], groups: Mapping[int, GroupRule
         persons = (
             Contact.objects.filter(company__in=companies).select_related("company").select_for_update(of=("self",))
         )
-        renamed = [person for person in persons if _rename(person, groups[person.customer_group_id])]
+        renamed = [person for person in persons if rename(person, groups[person.customer_group_id])]
         Contact.objects.bulk_update(renamed, ["name", "name_details", "name_list"], batch_size=BATCH)
-
-
-# --- building anew what a change of the configuration affects ---
-
-
-def find_stale_customer_groups() -> list[int]:
-    """Return the groups whose index or names were built from other settings than those in force."""
-    groups = get_current_configuration().groups
-    built_from = dict(CustomerGroup.objects.values_list("id", "built_from"))
-    return [id for id, rules in groups.items() if built_from.get(id) != rules.fingerprint]
-
-
-def rebuild_stale_customer_groups(progress: Callable[[str], None] | None = None) -> int:
-    """Read the numbers and render the names of every stale group anew; return how many contacts that were.
-
-    Safe to repeat, to interrupt and to run twice at once: a group counts as built only when it is done.  Look-ups
-    go on with the old entries of a contact until its new ones replace them.  `progress` is told in whole sentences.
-    """
-    return sum(_rebuild(group_id, progress or logger.info) for group_id in find_stale_customer_groups())
-
-
-def _rebuild(group_id: int, progress: Callable[[str], None]) -> int:
-    with connection.cursor() as cursor:
-        # Held by the connection, so that a killed process does not keep it.
-        cursor.execute("select pg_try_advisory_lock(hashtext('rebuild customer group'), %s)", [group_id])
-        if not cursor.fetchone()[0]:
-            return 0
-    try:
-        built_from = get_current_configuration().groups[group_id].fingerprint
-        # Companies first: a person's name may contain the company's.
-        count = sum(_rebuild_kind(group_id, kind, progress) for kind in (ContactKind.COMPANY, ContactKind.PERSON))
-        with transaction.atomic():
-            version = hold_configuration()
-            rules = get_configuration(str(version)).groups.get(group_id)
-            if rules and rules.fingerprint == built_from:
-                CustomerGroup.objects.filter(id=group_id).update(built_from=built_from)
-        return count
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("select pg_advisory_unlock(hashtext('rebuild customer group'), %s)", [group_id])
-
-
-def _rebuild_kind(group_id: int, kind: str, progress: Callable[[str], None]) -> int:
-    done, last_id = 0, 0
-    while True:
-        with transaction.atomic():
-            version = hold_configuration()
-            groups = get_configuration(str(version)).groups
-            contacts = list(
-                Contact.objects.filter(customer_group_id=group_id, kind=kind, id__gt=last_id)
-                .order_by("id")
-                .select_related("company")
-                .select_for_update(of=("self",))[:BATCH]
-            )
-            if not contacts or group_id not in groups:
-                return done
-            renamed = [contact for contact in contacts if _rename(contact, groups[group_id])]
-            Contact.objects.bulk_update(renamed, ["name", "name_details", "name_list"])
-            _index(contacts, groups)
-        done, last_id = done + len(contacts), contacts[-1].id
-        progress(_("%(group)s: %(count)d contacts read anew.") % {"group": groups[group_id].name, "count": done})
 
 
 # --- changes of the configuration by an administrator ---

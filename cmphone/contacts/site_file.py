@@ -187,12 +187,13 @@ class _Site:
             name = known.get(full_name)
             if name is None:
                 table.refuse(_("There is no such property; there are %s.") % ", ".join(known))
-            elif not isinstance(value, str | int) or isinstance(value, bool):
-                table.refuse(_("must be a text in quotes, or a whole number"))
+            elif not isinstance(value, str | int):
+                table.refuse(_("must be a text in quotes, a whole number, or true or false"))
             else:
+                text = str(value).lower() if isinstance(value, bool) else str(value)
                 try:
-                    if set_property(name=name, value=str(value)):
-                        self._note(table, f"{_show(present[name])} → {_show(str(value).strip())}")
+                    if set_property(name=name, value=text):
+                        self._note(table, f"{_show(present[name])} → {_show(text.strip())}")
                 except ValidationError as error:
                     for message in error.messages:
                         table.refuse(message)

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from cmphone.contacts.services import rebuild_stale_customer_groups as rebuild
+from cmphone.contacts.rebuilding import rebuild_stale_customer_groups as rebuild
 
 
 @shared_task

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 MODULE = "cmas-core-server"
+TRUE, FALSE = "true", "false"
 
 
 def digits(value: str) -> str | None:
@@ -48,6 +49,10 @@ def uri_scheme(value: str) -> str | None:
     return gettext_noop("Enter the name of a URI scheme without colon, for example phone or tel.")
 
 
+def truth(value: str) -> str | None:
+    return None if value in {TRUE, FALSE} else gettext_noop("Enter true or false.")
+
+
 @dataclass(frozen=True)
 class PropertyDefinition:
     """One property.  `find_error` takes a value and returns what is wrong with it, or None."""
@@ -63,6 +68,9 @@ OUTSIDE_CODES = "internal.line.access.prefix"
 TRUNK_PREFIX = "external.line.access.prefix"
 INTERNATIONAL_PREFIX = "international.access.prefix"
 DIAL_URI_SCHEME = "dial.uri.scheme"
+DIAL_INTERNAL_SHORTEN = "dial.internal.shorten"
+COMPANY_MATCH = "lookup.match.company"
+TAIL_MATCH = "lookup.match.tail"
 SESSION_TIMEOUT = "server.session.timeout"
 REST_SESSION_TIMEOUT = "server.session.timeout.REST"
 
@@ -104,6 +112,30 @@ DEFINITIONS = {
             "phone",
             uri_scheme,
             _("What stands before the number in a dial link, for example phone or tel."),
+        ),
+        PropertyDefinition(
+            DIAL_INTERNAL_SHORTEN,
+            FALSE,
+            truth,
+            _(
+                "true: within a company line of a customer group, only the extension is dialled. For sites whose "
+                "customer groups with a company line are all behind this site's own telephone system."
+            ),
+        ),
+        PropertyDefinition(
+            COMPANY_MATCH,
+            TRUE,
+            truth,
+            _("true: a number that nobody has, but that begins with the line of a company, finds the company."),
+        ),
+        PropertyDefinition(
+            TAIL_MATCH,
+            TRUE,
+            truth,
+            _(
+                "true: a number without country that nobody has finds, as an uncertain match, who has a number that "
+                "ends with it."
+            ),
         ),
         PropertyDefinition(
             SESSION_TIMEOUT, "1800", seconds, _("Seconds without a sign of life after which a session ends.")

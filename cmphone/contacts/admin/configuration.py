@@ -21,6 +21,7 @@ from cmphone.celery import hasten
 from cmphone.contacts.admin.readings import show_examples
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.models import Contact, ContactField, ContactKind, ContactModel, CustomerGroup, Queue
+from cmphone.contacts.rebuilding import find_stale
 from cmphone.contacts.services import save_configuration
 from cmphone.properties.services import mark_templates_changed
 from templates_store.models import DisplayNames
@@ -251,9 +252,8 @@ class CustomerGroupAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("index up to date"), boolean=True)
     def is_up_to_date(self, group: CustomerGroup) -> bool | None:
-        rules = get_current_configuration().groups.get(group.pk)
         # None: under way.
-        return (rules is not None and rules.fingerprint == group.built_from) or None
+        return group.pk not in {group_id for _, group_id in find_stale()} or None
 
     @admin.display(description=_("how numbers are read"))
     def examples(self, group: CustomerGroup) -> SafeString:

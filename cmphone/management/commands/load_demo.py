@@ -7,7 +7,7 @@ from cmphone import demo
 from cmphone.contacts.csv_import import Finding, import_contacts
 from cmphone.contacts.csv_reading import open_csv
 from cmphone.contacts.models import CustomerGroup
-from cmphone.contacts.services import rebuild_stale_customer_groups
+from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.contacts.site_file import apply_site
 from cmphone.contacts.site_tables import SiteFileError, parse_site
 from cmphone.problems import Problem

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
-from cmphone.contacts.services import rebuild_stale_customer_groups
+from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.contacts.site_file import apply_site
 from cmphone.contacts.site_tables import MAX_BYTES, SiteFileError, parse_site
 

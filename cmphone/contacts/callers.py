@@ -1,0 +1,75 @@
+"""Finds who is calling: reads the numbers by the configuration in force, and has the index searched once.
+
+Every surface that looks a caller up comes here: the API, and the administration's trials.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cmphone.contacts.configuration import Configuration, get_configuration
+from cmphone.contacts.models import User
+from cmphone.problems import NotAuthenticated
+from license.models import TOUCH_AFTER_AT_MOST
+from license.services import authenticate
+from license.tokens import hash_token
+from numbering.reading import Reading, read_presented
+from numbering.selectors import Found, KnownUser, Search, SessionToken, find_callers
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A number as it was presented, its readings as far as who asks may know them, the one that counts, and who
+    was found.
+    """
+
+    raw: str
+    readings: Sequence[Reading]
+    reading: Reading
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Calls, in the order of their numbers, with what the search saw and the configuration that they were read by."""
+
+    calls: Sequence[Call]
+    search: Search
+    configuration: Configuration
+
+
+def look_up(numbers: Sequence[str], *, who: str | User) -> Answer:
+    """Find who is calling from these numbers, for the owner of a session's token or for a user known otherwise.
+
+    One statement for all of them, unless the configuration has just changed, or a sign of life is due.
+    Raises NotAuthenticated for a token that is nobody's (any more), and for a user who is not active.
+    """
+    configuration = get_configuration()
+    while True:
+        readings = [read_presented(each, configuration.site, configuration.inside_plans) for each in numbers]
+        search = find_callers(
+            who=_identify(who, configuration), numbers=readings, site=configuration.site, tiers=configuration.tiers
+        )
+        if search.version == configuration.version:
+            break
+        configuration = get_configuration(search.version)
+    if isinstance(who, str) and (search.user_id is None or search.is_touch_due):
+        # Says why somebody is nobody, and writes the sign of life.
+        authenticate(who)
+    if search.user_id is None:
+        raise NotAuthenticated
+    calls = [_read_call(*each, search) for each in zip(numbers, readings, search.found, strict=True)]
+    return Answer(calls, search, configuration)
+
+
+def _identify(who: str | User, configuration: Configuration) -> SessionToken | KnownUser:
+    if isinstance(who, User):
+        return KnownUser(who.pk)
+    timeout = configuration.rest_session_timeout
+    return SessionToken(hash_token(who), timeout=timeout, touch_after=min(TOUCH_AFTER_AT_MOST, timeout / 4))
+
+
+def _read_call(raw: str, readings: Sequence[Reading], found: Found, search: Search) -> Call:
+    # What the plan of a hidden customer group makes of a number is not told.
+    known = [r for r in readings if not r.plan_key or int(r.plan_key) in search.visible_groups]
+    reading = known[0] if found.reading is None else readings[found.reading]
+    return Call(raw, known, reading, found)

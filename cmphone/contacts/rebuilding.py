@@ -1,0 +1,133 @@
+"""Builds index entries and names anew when the configuration changes: in batches, while look-ups go on.
+
+Which groups are stale is found by comparing fingerprints (configuration.py); nothing has to be marked.  Every batch
+is a transaction that also writes how far it came, so that a killed rebuild goes on where it was, and anybody can
+see its progress.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
+from cmphone.contacts.models import Contact, ContactKind, Rebuild, Subject
+from cmphone.contacts.services import build_index_source, rename
+from cmphone.properties.services import hold_configuration
+from numbering.services import index_contacts
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1000
+# Companies first: a person's name may contain the company's.
+KINDS = (ContactKind.COMPANY.value, ContactKind.PERSON.value)
+# Look-ups wait for the numbers, and only people for the names.
+SUBJECTS = (Subject.NUMBERS.value, Subject.NAMES.value)
+
+
+def find_stale() -> list[tuple[str, int]]:
+    """Return (subject, customer group id) of all that is not built from the settings in force."""
+    groups = get_current_configuration().groups
+    built = {(row.subject, row.customer_group_id): row for row in Rebuild.objects.exclude(finished_at=None)}
+    return [
+        (subject, id)
+        for subject in SUBJECTS
+        for id, rules in groups.items()
+        if (subject, id) not in built or built[subject, id].fingerprint != rules.fingerprints[subject]
+    ]
+
+
+def rebuild_stale_customer_groups(progress: Callable[[str], None] | None = None) -> int:
+    """Read the numbers, or render the names, of every stale group anew; return how many contacts that were.
+
+    Safe to repeat, to interrupt and to run twice at once: a group counts as built only when it is done.  Look-ups
+    go on with the old entries of a contact until its new ones replace them.  `progress` is told in whole sentences.
+    """
+    return sum(_rebuild(subject, group_id, progress or logger.info) for subject, group_id in find_stale())
+
+
+def _rebuild(subject: str, group_id: int, progress: Callable[[str], None]) -> int:
+    with connection.cursor() as cursor:
+        # Held by the connection, so that a killed process does not keep it.
+        cursor.execute("select pg_try_advisory_lock(hashtext(%s), %s)", [f"rebuild {subject}", group_id])
+        if not cursor.fetchone()[0]:
+            return 0
+    count = 0
+    try:
+        while (row := _rebuild_batch(subject, group_id)) is not None and row.finished_at is None:
+            if row.done > count:
+                place = {"done": row.done, "total": max(row.done, row.total)}
+                what = {"group": row.customer_group.name, "subject": row.get_subject_display(), **place}
+                progress(_("%(group)s: %(subject)s, %(done)d of %(total)d contacts built anew.") % what)
+            count = row.done
+        return count
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(hashtext(%s), %s)", [f"rebuild {subject}", group_id])
+
+
+def _rebuild_batch(subject: str, group_id: int) -> Rebuild | None:
+    """Build the next contacts, and return how far it came; None when the group has been deleted."""
+    # Outside the transaction it is kept; inside, it is only compared.
+    get_current_configuration()
+    with transaction.atomic():
+        rules = get_configuration(str(hold_configuration())).groups.get(group_id)
+        if rules is None:
+            return None
+        row = _continue(subject, rules)
+        contacts = _list_next(row, subject)
+        row.updated_at = timezone.now()
+        if contacts:
+            row.changed += _index(contacts, rules) if subject == Subject.NUMBERS else _rename(contacts, rules)
+            row.done += len(contacts)
+            row.last_kind, row.last_id = contacts[-1].kind, contacts[-1].id
+        elif row.last_kind == KINDS[-1]:
+            row.finished_at = row.updated_at
+        else:
+            row.last_kind, row.last_id = KINDS[-1], 0
+        row.save()
+    return row
+
+
+def _continue(subject: str, rules: GroupRules) -> Rebuild:
+    """Return where to go on; at the beginning when there is none, or the settings are others by now."""
+    fingerprint = rules.fingerprints[subject]
+    row = Rebuild.objects.filter(subject=subject, customer_group=rules.id).first()
+    if row is not None and row.fingerprint == fingerprint and row.finished_at is None:
+        return row
+    now = timezone.now()
+    return Rebuild(
+        id=row and row.id,
+        customer_group_id=rules.id,
+        subject=subject,
+        fingerprint=fingerprint,
+        total=Contact.objects.filter(customer_group=rules.id).count(),
+        last_kind=KINDS[0],
+        started_at=now,
+        updated_at=now,
+    )
+
+
+def _list_next(row: Rebuild, subject: str) -> list[Contact]:
+    """Return the next contacts of a kind, locked: who changes one of them meanwhile waits for the batch."""
+    contacts = (
+        Contact.objects.filter(customer_group=row.customer_group_id, kind=row.last_kind, id__gt=row.last_id)
+        .order_by("id")
+        .select_for_update(of=("self",), no_key=True)
+    )
+    if subject == Subject.NAMES:
+        return list(contacts.select_related("company")[:BATCH])
+    return list(contacts.only("kind", "is_active", "fields")[:BATCH])
+
+
+def _index(contacts: Sequence[Contact], rules: GroupRules) -> int:
+    sources = [build_index_source(each.id, each.kind, each.is_active, each.fields, rules) for each in contacts]
+    return index_contacts(sources=sources, plan=rules.plan)
+
+
+def _rename(contacts: Sequence[Contact], rules: GroupRules) -> int:
+    renamed = [contact for contact in contacts if rename(contact, rules)]
+    Contact.objects.bulk_update(renamed, ["name", "name_details", "name_list"])
+    return len(renamed)
