@@ -34,6 +34,7 @@ class Written:
     direct_dial: int = 0
 
 
+_digits_alone = re.compile(r"(?P<plus>\+?)(?P<digits>[0-9]+)")
 _scheme = re.compile(r"\s*(?:tel|phone|callto|sips?|fax)\s*:(?://)?", re.IGNORECASE)
 _uri_scheme = re.compile(r"(?:tel|phone|callto|sips?):", re.IGNORECASE)
 _angle_brackets = re.compile(r"<([^<>]*\d[^<>]*)>")
@@ -52,8 +53,13 @@ _dialled_direct = re.compile(r"\d\W+\d+\W*-\s*(\d{1,5})\s*\Z")
 _dialled_direct_abroad = re.compile(r"\d\W+\d+\W+\d+\W*-\s*(\d{1,5})\s*\Z")
 
 
+_ascii_controls = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127)) | {9: " "}
+
+
 def to_ascii(text: str) -> str:
     """Return `text` with every script's digits, dashes and spaces as ASCII, and invisible characters out."""
+    if text.isascii():
+        return text if text.isprintable() else text.translate(_ascii_controls)
     result = []
     for character in unicodedata.normalize("NFKC", text):
         category = unicodedata.category(character)
@@ -71,6 +77,9 @@ def to_ascii(text: str) -> str:
 def clean(text: str) -> tuple[Written, ...]:
     """Return every number that `text` holds, in order; none where it holds no digit."""
     text = to_ascii(text[:MAX_LENGTH])
+    if match := _digits_alone.fullmatch(text):
+        # Most of what telephone systems present: there is nothing to take off.
+        return (Written(text, plus=bool(match["plus"]), digits=match["digits"]),)
     if match := _angle_brackets.search(text):
         text = match[1]
     if _uri_scheme.match(text.strip()):

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import PhoneMetadata, PhoneNumber, ValidationResult, shortnumberinfo
+from phonenumbers import PhoneMetadata, PhoneNumber, shortnumberinfo
+
+from numbering.calling_codes import LONGEST_NATIONAL, SHORTEST_NATIONAL, CallingCode, find_calling_code, split
+
+# Of a full number.
+SHORTEST, LONGEST = 3, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +55,31 @@ def international_prefix(country: str) -> str:
     return preferred if preferred.isdecimal() else ""
 
 
-def split_country(canonical: str) -> tuple[str, str]:
-    """Split a full number into country code and national number; both empty when it begins with no country's code."""
-    number = parse(canonical)
-    if number is None:
-        return "", ""
-    return str(number.country_code), phonenumbers.national_significant_number(number)
-
-
 def strip_international_prefix(digits: str, country: str) -> str | None:
     """Return what follows the country's own prefix for calls abroad, or None where `digits` does not begin with it."""
     pattern = _international_pattern(country)
     match = pattern.match(digits) if pattern else None
     return digits[match.end() :] if match and match.end() < len(digits) else None
+
+
+def split_country(canonical: str) -> tuple[str, str]:
+    """Split a full number into country code and national number; both empty when it begins with no country's code."""
+    number = parse(canonical)
+    return (number[0].code, number[1]) if number else ("", "")
+
+
+def parse(digits: str) -> tuple[CallingCode, str] | None:
+    """Split what stands behind a plus into country code and national number, without a trunk prefix between them.
+
+    None when the digits begin with no country's code, or are too few or too many to be read at all.
+    """
+    if not SHORTEST <= len(digits) <= LONGEST or (parts := split(digits)) is None:
+        return None
+    code, rest = parts
+    if len(rest) < SHORTEST_NATIONAL:
+        return None
+    national = code.strip_trunk(rest)
+    return (code, national) if SHORTEST_NATIONAL <= len(national) <= LONGEST_NATIONAL else None
 
 
 def read_full_number(digits: str) -> FullNumber | None:
@@ -71,65 +88,60 @@ def read_full_number(digits: str) -> FullNumber | None:
     None when they begin with no country's code, or are too few or too many to be read at all.
     """
     number = parse(digits)
-    if number is None:
-        return None
-    canonical = _canonical(number)
     # What remains after the repair has to read as itself.
-    while canonical != digits:
+    while number and (canonical := number[0].code + number[1]) != digits:
         digits = canonical
-        again = parse(digits)
-        if again is None:
-            return None
-        number, canonical = again, _canonical(again)
-    return _describe(number, canonical)
+        number = parse(digits)
+    return _describe(*number) if number else None
 
 
 def read_national_number(digits: str, country: str) -> FullNumber | None:
     """Read `digits` as somebody in the country writes them: with or without trunk prefix, even with country code."""
-    try:
-        number = phonenumbers.parse(digits, phonenumbers.region_code_for_country_code(int(country)))
-    except phonenumbers.NumberParseException:
+    code = find_calling_code(country)
+    if code is None or len(digits) < SHORTEST_NATIONAL:
         return None
-    return _describe(number, _canonical(number))
+    national = digits
+    if digits.startswith(country):
+        rest = code.strip_trunk_of_any_length(digits[len(country) :])
+        # Only where it is a number without, and is none with, its first digits as part of it.
+        if code.judge_length(digits) == "too_long" or (not code.matches_any(digits) and code.matches_any(rest)):
+            national = rest
+    if len(national) < SHORTEST_NATIONAL:
+        return None
+    national = code.strip_trunk(national)
+    return _describe(code, national) if SHORTEST_NATIONAL <= len(national) <= LONGEST_NATIONAL else None
+
+
+def _describe(code: CallingCode, national: str) -> FullNumber:
+    possible = code.judge_length(national) == "possible"
+    return FullNumber(code.code + national, possible, possible and code.is_valid(national))
+
+
+def is_too_long(canonical: str) -> bool:
+    """Say whether a number has more digits than, or a number of digits that never occurs in, its country."""
+    number = parse(canonical)
+    return number is not None and number[0].judge_length(number[1]) in {"too_long", "never"}
+
+
+# Service numbers are short.
+LONGEST_SERVICE = 6
 
 
 def is_service_number(digits: str, country: str) -> bool:
     """Say whether `digits` is an emergency or service number of the country, such as 112 or 11880."""
-    if len(digits) > 6:
-        return False
-    region = phonenumbers.region_code_for_country_code(int(country))
+    return len(digits) <= LONGEST_SERVICE and _is_service_number(digits, country)
+
+
+# There are not many of so few digits.
+@lru_cache(maxsize=8192)
+def _is_service_number(digits: str, country: str) -> bool:
     if is_emergency_number(digits, country):
         return True
     number = PhoneNumber(country_code=int(country), national_number=int(digits))
+    region = phonenumbers.region_code_for_country_code(int(country))
     return not digits.startswith("0") and shortnumberinfo.is_valid_short_number_for_region(number, region)
 
 
 def is_emergency_number(digits: str, country: str) -> bool:
     """Say whether `digits` calls for help in the country."""
     return shortnumberinfo.is_emergency_number(digits, phonenumbers.region_code_for_country_code(int(country)))
-
-
-def parse(canonical: str) -> PhoneNumber | None:
-    """Return libphonenumber's form of a number with its country code, or None where it has none."""
-    if not 3 <= len(canonical) <= 20 or canonical.startswith("0"):
-        return None
-    try:
-        return phonenumbers.parse("+" + canonical, None)
-    except phonenumbers.NumberParseException:
-        return None
-
-
-def _canonical(number: PhoneNumber) -> str:
-    return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
-
-
-def _describe(number: PhoneNumber, canonical: str) -> FullNumber:
-    # is_possible_number() would also accept a number that can be dialled within its area only.
-    possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
-    return FullNumber(canonical, possible, possible and phonenumbers.is_valid_number(number))
-
-
-def is_too_long(number: PhoneNumber) -> bool:
-    """Say whether a number has more digits than, or a number of digits that never occurs in, its country."""
-    reason = phonenumbers.is_possible_number_with_reason(number)
-    return reason in {ValidationResult.TOO_LONG, ValidationResult.INVALID_LENGTH}

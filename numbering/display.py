@@ -1,11 +1,16 @@
 """Shows a number to people, to TAPI and to programs.  Pure."""
 
+import re
 from dataclasses import dataclass
+from functools import cache
 
 import phonenumbers
-from phonenumbers import PhoneNumberFormat, geocoder
+from phonenumbers import PhoneNumber
+from phonenumbers.geocoder import description_for_valid_number
+from phonenumbers.geodata import GEOCODE_DATA, GEOCODE_LONGEST_PREFIX
 
 from numbering import countries
+from numbering.calling_codes import CallingCode, Region
 from numbering.reading import Reading
 
 
@@ -28,16 +33,60 @@ def show(reading: Reading, language: str) -> Shown:
     number = countries.parse(reading.canonical) if reading.kind == "public" else None
     if number is None:
         return Shown(digits, digits, None, None, None)
-    national = phonenumbers.national_significant_number(number)
-    area = phonenumbers.length_of_geographical_area_code(number) if reading.possible else 0
-    tapi = f"({national[:area]}) {national[area:]}" if area else national
-    region = phonenumbers.region_code_for_number(number) if reading.valid else None
-    region = region or phonenumbers.region_code_for_country_code(number.country_code or 0)
-    is_country = region not in {None, "ZZ", phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY}
+    code, national = number
+    region = code.find_region(national) if reading.valid else None
+    grouped = code.format(national)
+    area = _find_area_length(code, region, national, grouped) if region else 0
+    country = (region or code.regions[0]).code
     return Shown(
-        display=phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL),
-        tapi=f"+{number.country_code} {tapi}",
+        display=f"+{code.code} {grouped}",
+        tapi=f"+{code.code} ({national[:area]}) {national[area:]}" if area else f"+{code.code} {national}",
         e164=f"+{reading.canonical}",
-        country=region if is_country else None,
-        place=(geocoder.description_for_valid_number(number, language) or None) if reading.valid else None,
+        country=None if country == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY else country,
+        place=_find_place(code, national, language) if reading.valid else None,
     )
+
+
+def _find_area_length(code: CallingCode, region: Region, national: str, grouped: str) -> int:
+    """Return how many digits of a valid number are its area code."""
+    number_type = region.find_type(national)
+    if number_type in {None, "other"}:
+        return 0
+    has_fixed, has_mobile = _find_areas(code, region)
+    is_mobile = number_type == "mobile"
+    if not (has_mobile if is_mobile else has_fixed or national.startswith("0")):
+        return 0
+    groups = [len(group) for group in re.split(r"\D+", grouped)]
+    if len(groups) < 2:
+        return 0
+    # Before the area some countries have a digit that says mobile.
+    return groups[0] + groups[1] if is_mobile and phonenumbers.country_mobile_token(int(code.code)) else groups[0]
+
+
+@cache
+def _find_areas(code: CallingCode, region: Region) -> tuple[bool, bool]:
+    """Say whether the country's fixed and mobile numbers have area codes, as libphonenumber says of examples."""
+
+    def has_area(number_type: int) -> bool:
+        example = phonenumbers.example_number_for_type(region.code, number_type)
+        return example is not None and phonenumbers.length_of_geographical_area_code(example) > 0
+
+    fixed, mobile = phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE
+    return region.has_trunk_prefix or has_area(fixed), has_area(mobile)
+
+
+def _find_place(code: CallingCode, national: str, language: str) -> str | None:
+    """Return the place or country of a valid number; None where it may belong to several."""
+    canonical = code.code + national
+    mobile_token = phonenumbers.country_mobile_token(int(code.code))
+    if not (mobile_token and national.startswith(mobile_token)):
+        for length in range(min(GEOCODE_LONGEST_PREFIX, len(canonical)), len(code.code), -1):
+            if (names := GEOCODE_DATA.get(canonical[:length])) and (name := names.get(language) or names.get("en")):
+                return str(name)
+    number = PhoneNumber(
+        country_code=int(code.code),
+        national_number=int(national),
+        italian_leading_zero=national.startswith("0") or None,
+        number_of_leading_zeros=len(national) - len(national.lstrip("0")) if national.startswith("00") else None,
+    )
+    return description_for_valid_number(number, language) or None

@@ -212,6 +212,23 @@ def _unread(digits: str) -> Reading:
     return Reading(digits if findable else "", "unreadable", "digits")
 
 
+def read_to_dial(text: str, plan: Plan) -> Reading:
+    """Read the first number of what somebody wants to dial: as people type it, or canonical as this system tells it.
+
+    Digits alone that are a whole number with its country are taken for canonical, unless the plan's pattern
+    completes them: what is told as 4921133990312 is dialled as that, and not as a number of the area 4921.
+    """
+    readings = read_typed(text, plan)
+    if not readings:
+        return Reading("", "unreadable", "no_digits", raw=text.strip())
+    digits = text.strip()
+    if digits.isascii() and digits.isdecimal() and readings[0].rule in {"national", "digits"}:
+        number = countries.read_full_number(digits)
+        if number and number.valid and number.canonical == digits:
+            return Reading(digits, "public", "complete", possible=True, valid=True, raw=digits)
+    return readings[0]
+
+
 # --- presented numbers: what the telephone system reports for a caller ---
 
 _withheld_words = frozenset(
@@ -226,6 +243,8 @@ _withheld_words = frozenset(
 def is_withheld(text: str) -> bool:
     """Say whether the telephone system reports that the caller hides, or has no, number."""
     plain = to_ascii(text).strip().lower()
+    if plain.isdecimal():
+        return False
     if "anonymous.invalid" in plain:
         return True
     inner = re.search(r"<([^<>]*)>", plain)
@@ -277,10 +296,7 @@ def _is_worth_a_look(reading: Reading) -> bool:
     """Say whether an impossible reading may be what a contact has: its country is told, or only too long for it."""
     if len(reading.canonical) <= SHORTEST_RAW + LONGEST_INTERNAL:
         return False
-    if reading.rule in {"international", "outside_international"}:
-        return True
-    number = countries.parse(reading.canonical)
-    return number is not None and countries.is_too_long(number)
+    return reading.rule in {"international", "outside_international"} or countries.is_too_long(reading.canonical)
 
 
 def _complete_in_every_way(digits: str, site: Plan) -> Iterator[tuple[str, str]]:

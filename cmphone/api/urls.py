@@ -6,7 +6,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from cmphone.api.customer_groups import CustomerGroupsView
 from cmphone.api.health import LiveView, ReadyView
 from cmphone.api.lookup import LookupBatchView, LookupView
-from cmphone.api.numbers import CanonicalizeView
+from cmphone.api.numbers import CanonicalizeView, DialView
 from cmphone.api.sessions import CurrentSessionView, SessionsView
 
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/v1/lookup", LookupView.as_view()),
     path("api/v1/lookup/batch", LookupBatchView.as_view()),
     path("api/v1/numbers/canonicalize", CanonicalizeView.as_view()),
+    path("api/v1/numbers/dial", DialView.as_view()),
     path("api/v1/customer-groups", CustomerGroupsView.as_view()),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi")),
