@@ -283,6 +283,11 @@ def _with_headers_of(plain: HttpResponse, shaped: HttpResponse) -> HttpResponse:
     return shaped
 
 
+def choose_request_id(sent: str) -> str:
+    """Return the id that a client or proxy sent with a request, if it can serve as one, else a new one."""
+    return sent if re.fullmatch(r"[A-Za-z0-9-]{1,64}", sent) else uuid.uuid4().hex
+
+
 class RequestIdMiddleware:
     """Give every request an id that logs and errors name, and refuse bodies over the limit unread.
 
@@ -293,8 +298,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        sent = request.headers.get("X-Request-ID", "")
-        request_id = sent if re.fullmatch(r"[A-Za-z0-9-]{1,64}", sent) else uuid.uuid4().hex
+        request_id = choose_request_id(request.headers.get("X-Request-ID", ""))
         request.request_id = request_id  # type: ignore[attr-defined]
         length = request.META.get("CONTENT_LENGTH") or "0"
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE

@@ -6,4 +6,9 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cmphone.settings")
 
-application = get_wsgi_application()
+django_application = get_wsgi_application()
+
+# Only now that Django is set up.
+from cmphone.api.short_way import answer_look_ups_first  # noqa: E402
+
+application = answer_look_ups_first(django_application)

@@ -18,6 +18,7 @@ from cmphone.contacts.callers import Answer, Call, look_up
 from numbering.dialing import dial
 from numbering.selectors import Hit
 
+LOOKUP_PATH = "/api/v1/lookup"
 MAX_BATCH = 100
 
 

@@ -5,14 +5,14 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from cmphone.api.customer_groups import CustomerGroupsView
 from cmphone.api.health import LiveView, ReadyView
-from cmphone.api.lookup import LookupBatchView, LookupView
+from cmphone.api.lookup import LOOKUP_PATH, LookupBatchView, LookupView
 from cmphone.api.numbers import CanonicalizeView, DialView
 from cmphone.api.sessions import CurrentSessionView, SessionsView
 
 urlpatterns = [
     path("api/v1/sessions", SessionsView.as_view()),
     path("api/v1/sessions/current", CurrentSessionView.as_view()),
-    path("api/v1/lookup", LookupView.as_view()),
+    path(LOOKUP_PATH.removeprefix("/"), LookupView.as_view()),
     path("api/v1/lookup/batch", LookupBatchView.as_view()),
     path("api/v1/numbers/canonicalize", CanonicalizeView.as_view()),
     path("api/v1/numbers/dial", DialView.as_view()),
