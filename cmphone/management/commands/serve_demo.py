@@ -184,16 +184,21 @@ def ensure_port_is_free(host: str, port: int) -> None:
 def list_commands(host: str, port: int) -> dict[str, list[str]]:
     """Return the commands of the web server and of the worker, by the names of their logs."""
     schedule = var_folder() / "celerybeat-schedule"
-    web = (
-        f"granian cmphone.wsgi:application --interface wsgi --host {shlex.quote(host)} --port {port}"
-        " --workers 2 --blocking-threads 1 --workers-kill-timeout 5"
-    )
     # Threads: a quarter of the memory of processes, and they stop at once.
     worker = (
-        "celery -A cmphone worker --pool threads --concurrency 2 --without-gossip --without-mingle"
+        "-m celery -A cmphone worker --pool threads --concurrency 2 --without-gossip --without-mingle"
         f" --loglevel WARNING --beat --schedule {shlex.quote(str(schedule))}"
     )
-    return {name: [sys.executable, "-m", *shlex.split(line)] for name, line in (("web", web), ("worker", worker))}
+    return {"web": make_web_command(host, port), "worker": [sys.executable, *shlex.split(worker)]}
+
+
+def make_web_command(host: str, port: int, application: str = "cmphone.wsgi:application") -> list[str]:
+    """Return the command of a web server for a WSGI application."""
+    options = (
+        f"--interface wsgi --host {shlex.quote(host)} --port {port}"
+        " --workers 2 --blocking-threads 1 --workers-kill-timeout 5"
+    )
+    return [sys.executable, "-m", "granian", application, *shlex.split(options)]
 
 
 @contextlib.contextmanager
