@@ -1,0 +1,139 @@
+"""The calls of each case: what the telephone system presents, and the request that asks the product about it.  Pure."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import orjson
+
+from tests.bench.data import HOUSE, WITH_SWITCHBOARD, GroupData, Number, Site
+
+# A list of requests is walked through again and again.
+REQUESTS = 20_000
+BATCH = 100
+HOME = "49"
+WITHHELD = ("", "anonymous", "Anonymous <sip:anonymous@anonymous.invalid>", "unknown", "private")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A caller's number as it is presented, and the canonical number that the yardstick looks up."""
+
+    presented: str
+    canonical: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request; with a `body` it is a POST."""
+
+    path: str
+    body: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured.  `match`: what the product is expected to answer; empty where it answers otherwise.
+
+    `ask` makes the product's requests of the calls; one may take several calls, as `calls_per_request` says.
+    """
+
+    name: str
+    title: str
+    match: str
+    make_call: Callable[[Sequence[GroupData], random.Random], Call]
+    ask: Callable[[Sequence[Call]], list[Request]]
+    calls_per_request: int = 1
+
+    def make_calls(self, site: Site, count: int = REQUESTS) -> list[Call]:
+        """Return calls, the same ones for the same site."""
+        groups = [group for group in site.groups if group.spec.is_visible]
+        chance = random.Random(f"{site.seed}/{self.name}")
+        return [self.make_call(groups, chance) for _ in range(count)]
+
+
+def present(number: Number, chance: random.Random) -> str:
+    """Return the number in one of the ways in which a German telephone system with outside-line code 0 presents it."""
+    ways = [f"+{number.canonical}", f"00{number.canonical}", f"000{number.canonical}", number.canonical]
+    if number.country == HOME:
+        ways += [f"0{number.national}", f"00{number.national}"]
+    return chance.choice(ways)
+
+
+def call_of_contact(groups: Sequence[GroupData], chance: random.Random) -> Call:
+    """A contact calls."""
+    group = chance.choice(groups)
+    number = group.number(chance.randrange(group.count))
+    return Call(present(number, chance), number.canonical)
+
+
+def call_of_stranger(groups: Sequence[GroupData], chance: random.Random) -> Call:
+    """Somebody calls whose number is like those of the contacts, but nobody's."""
+    group = chance.choice(groups)
+    number = group.number(group.count + chance.randrange(group.count))
+    return Call(present(number, chance), number.canonical)
+
+
+def call_of_company(groups: Sequence[GroupData], chance: random.Random) -> Call:
+    """Somebody calls from a company whose switchboard is a contact; his own extension is not."""
+    group = chance.choice([group for group in groups if group.spec.country in WITH_SWITCHBOARD])
+    line = group.number(chance.randrange(0, group.count, HOUSE)).line
+    # With two digits or more: the switchboard's zero is a contact's.
+    extension = str(chance.randrange(10, 10_000))
+    country = group.spec.country
+    number = Number(country, line.removeprefix(country) + extension, area=3)
+    return Call(present(number, chance), number.canonical)
+
+
+def call_without_area(groups: Sequence[GroupData], chance: random.Random) -> Call:
+    """A contact calls, and the telephone system leaves out his area code."""
+    group = chance.choice([group for group in groups if group.spec.country == HOME and not group.spec.area])
+    while True:
+        number = group.number(chance.randrange(group.count))
+        local = number.national[number.area :]
+        if not number.has_switchboard and not local.startswith("0"):
+            return Call(local, number.canonical)
+
+
+def withheld_call(groups: Sequence[GroupData], chance: random.Random) -> Call:
+    """The caller hides his number; the yardstick looks one up all the same."""
+    return Call(chance.choice(WITHHELD), call_of_contact(groups, chance).canonical)
+
+
+def look_up(calls: Sequence[Call]) -> list[Request]:
+    """One look-up each."""
+    return [Request(f"/api/v1/lookup?number={quote(call.presented, safe='')}") for call in calls]
+
+
+def look_up_in_batches(calls: Sequence[Call]) -> list[Request]:
+    """So many in one request as it takes."""
+    batches = (calls[start : start + BATCH] for start in range(0, len(calls), BATCH))
+    return [
+        Request("/api/v1/lookup/batch", orjson.dumps({"numbers": [call.presented for call in batch]}).decode())
+        for batch in batches
+    ]
+
+
+def search_by_typing(calls: Sequence[Call]) -> list[Request]:
+    """Six digits out of the middle, as somebody remembers them."""
+    return [Request(f"/api/v1/contacts?phone={call.canonical[3:9]}") for call in calls]
+
+
+def ask_yardstick(calls: Sequence[Call]) -> list[Request]:
+    """The same callers for the yardstick, which wants the canonical number."""
+    return [Request(f"/?canonical={call.canonical}") for call in calls]
+
+
+EXACT = Case("exact", "exact hit", "exact", call_of_contact, look_up)
+CASES = (
+    EXACT,
+    Case("miss", "miss", "none", call_of_stranger, look_up),
+    Case("company", "company's block", "company", call_of_company, look_up),
+    Case("tail", "number without area", "tail", call_without_area, look_up),
+    Case("withheld", "withheld", "withheld", withheld_call, look_up),
+    Case("search", "typed search, 6 digits", "", call_of_contact, search_by_typing),
+    Case("batch", f"batch of {BATCH}", "exact", call_of_contact, look_up_in_batches, BATCH),
+    Case("rebuild", "exact hit during a rebuild", "exact", call_of_contact, look_up),
+    Case("scale", "exact hit in 10,000 numbers", "exact", call_of_contact, look_up),
+)

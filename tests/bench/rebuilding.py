@@ -1,0 +1,58 @@
+"""`python -m tests.bench.rebuilding`: changes settings and rebuilds what that makes stale, until it is told to end.
+
+Then the settings are as before, and so is the index.
+"""
+
+import django
+
+from tests.bench.data import GROUPS
+
+STARTED = "rebuilding"
+# The second code in vain: nobody's number begins with it, and no number is read otherwise.
+OUTSIDE_CODES = "0,99999"
+# In these the numbers that were typed without an area change.
+OTHER_AREAS = {"49": "69", "33": "5", "1": "646", "39": "02", "44": "161"}
+
+
+def main() -> None:
+    """Rebuild until a signal comes."""
+    django.setup()
+    from django.db import connection
+
+    from cmphone.contacts.services import rebuild_stale_customer_groups
+    from cmphone.management.commands.serve_demo import raise_on_signals
+    from tests.bench.load import restore_settings
+
+    with raise_on_signals():
+        try:
+            change_settings()
+            print(STARTED, flush=True)
+            while True:
+                rebuild_stale_customer_groups()
+                restore_settings()
+                rebuild_stale_customer_groups()
+                change_settings()
+        except KeyboardInterrupt:
+            # It came in the middle of a statement, maybe.
+            connection.close()
+            restore_settings()
+            rebuild_stale_customer_groups()
+
+
+def change_settings() -> None:
+    """Make every customer group stale, and let some entries of some groups really change."""
+    from cmphone.contacts.models import CustomerGroup
+    from cmphone.contacts.services import save_configuration
+    from cmphone.properties.registry import OUTSIDE_CODES as NAME
+    from cmphone.properties.services import set_property
+
+    set_property(name=NAME, value=OUTSIDE_CODES)
+    for spec in GROUPS:
+        if spec.area and not spec.company_line:
+            group = CustomerGroup.objects.get(name=spec.name)
+            group.area_prefix = OTHER_AREAS[spec.country]
+            save_configuration([group])
+
+
+if __name__ == "__main__":
+    main()

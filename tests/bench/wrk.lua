@@ -1,0 +1,32 @@
+-- Walks through the requests of a file, one a line: path, token, body (empty: GET), separated by tabs.
+-- Arguments: the file, and at which request to begin.
+
+local requests, position = {}, 0
+
+function init(arguments)
+  for line in io.lines(arguments[1]) do
+    local path, token, body = line:match("^([^\t]*)\t([^\t]*)\t(.*)$")
+    local headers = { Authorization = "Bearer " .. token }
+    if body == "" then
+      requests[#requests + 1] = wrk.format("GET", path, headers)
+    else
+      headers["Content-Type"] = "application/json"
+      requests[#requests + 1] = wrk.format("POST", path, headers, body)
+    end
+  end
+  position = tonumber(arguments[2])
+end
+
+function request()
+  position = position % #requests + 1
+  return requests[position]
+end
+
+-- What wrk prints for people has no p95, and a unit of its own in every number.
+function done(summary, latency, _)
+  local errors = summary.errors
+  io.write(string.format(
+    '{"requests": %d, "microseconds": %d, "p50": %d, "p95": %d, "p99": %d, "refused": %d, "failed": %d}\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(95), latency:percentile(99),
+    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+end
