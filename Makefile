@@ -4,18 +4,19 @@ PYTHON ?= python3
 PORT ?= 8000
 # From the command line only: some shells and environments have a HOST of their own.
 HOST = 127.0.0.1
-# More for pytest: make test ARGS="-k lookup"
+# More for pytest or the benchmark: make test ARGS="-k lookup"
 ARGS =
 
 VENV = .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: help run test fix openapi translations setup setup-dev chromium \
+.PHONY: help run test bench fix openapi translations setup setup-dev chromium wrk \
 	check check-lint check-types check-layers check-migrations check-openapi check-production
 
 help:
 	@echo "make run      serve the demo site on http://$(HOST):$(PORT)/ (PORT=… HOST=…), Ctrl-C ends it"
 	@echo "make test     run every test (ARGS=… for pytest)"
+	@echo "make bench    measure look-ups against a yardstick (ARGS=\"--numbers 10000\"; docs/performance.md)"
 	@echo "make check    lint, types, layers, migrations, API document, production settings"
 	@echo "make fix      put the code in order as far as that goes by itself"
 	@echo "make openapi  write docs/openapi.json"
@@ -27,6 +28,9 @@ run: setup
 
 test: setup-dev chromium
 	@exec $(RUN) -m pytest $(ARGS)
+
+bench: setup-dev wrk
+	@exec $(RUN) -m tests.bench $(ARGS)
 
 # `make -k check` goes on after the first that fails.
 check: check-lint check-types check-layers check-migrations check-openapi check-production
@@ -105,11 +109,20 @@ define install
 	cat $(2) > $$installed
 endef
 
-# The browser tests want a Chromium.  Root gets it on Debian's kin; the tests say what to do elsewhere.
+# The browser tests want a Chromium, the benchmark a load generator.
 chromium: setup-dev
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! $(RUN) -m tests.browser >/dev/null 2>&1; then \
+	@$(call install_package,chromium,browser tests,$(RUN) -m tests.browser)
+
+wrk:
+	@$(call install_package,wrk,benchmark,command -v wrk)
+
+# Install package $(1) for the $(2) unless command $(3) finds it.  Root gets it on Debian's kin; elsewhere those who
+# want it say what to do.
+define install_package
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! $(3) >/dev/null 2>&1; then \
 		mkdir -p var/log; \
-		echo "Installing chromium for the browser tests (apt-get) …"; \
-		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } \
+		echo "Installing $(1) for the $(2) (apt-get) …"; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(1); } \
 			>var/log/apt-get.log 2>&1 || echo "That failed; var/log/apt-get.log says why.  Going on without." >&2; \
 	fi
+endef
