@@ -35,6 +35,10 @@ class Written:
 
 
 _digits_alone = re.compile(r"(?P<plus>\+?)(?P<digits>[0-9]+)")
+# One number in groups, and nothing that says more than they.
+_one_number = re.compile(r"\s*\+?[0-9 ().-]*[0-9][0-9 ().-]*")
+_digit, _no_digits = re.compile(r"[0-9]"), re.compile(r"[^0-9]+")
+_no_groups = re.compile(r"[^\d+()\[\]./\s-]")
 _scheme = re.compile(r"\s*(?:tel|phone|callto|sips?|fax)\s*:(?://)?", re.IGNORECASE)
 _uri_scheme = re.compile(r"(?:tel|phone|callto|sips?):", re.IGNORECASE)
 _angle_brackets = re.compile(r"<([^<>]*\d[^<>]*)>")
@@ -80,6 +84,8 @@ def clean(text: str) -> tuple[Written, ...]:
     if match := _digits_alone.fullmatch(text):
         # Most of what telephone systems present: there is nothing to take off.
         return (Written(text, plus=bool(match["plus"]), digits=match["digits"]),)
+    if _one_number.fullmatch(text):
+        return (_read_groups(text.strip(), text),)
     if match := _angle_brackets.search(text):
         text = match[1]
     if _uri_scheme.match(text.strip()):
@@ -153,16 +159,20 @@ def _read_part(part: str) -> Written:
     if (match := _extension.search(text)) and _count_digits(text[: match.start()]) >= 2:
         extension, text = match["digits"], text[: match.start()]
     text = _remark.sub(" ", text)
-    with_zero = ""
-    if _zero_in_brackets.search(text):
-        with_zero = _digits(text)
-        text = _zero_in_brackets.sub(r"\1", text)
-    first_digit = re.search(r"\d", text)
-    plus = "+" in text[: first_digit.start()] if first_digit else False
     vanity = ""
     if re.search(r"[A-Za-z]{3}", text) and _vanity.fullmatch(text.strip()):
-        vanity = _digits(convert_alpha_characters_in_number(text))
-    numeric = re.sub(r"[^\d+()\[\]./\s-]", " ", text).strip()
+        vanity = _digits(convert_alpha_characters_in_number(_zero_in_brackets.sub(r"\1", text)))
+    return _read_groups(raw, text, extension=extension, vanity=vanity)
+
+
+def _read_groups(raw: str, text: str, *, extension: str = "", vanity: str = "") -> Written:
+    """Read `text`, from which all is taken off that says more than digits."""
+    with_zero = ""
+    if "0" in text and _zero_in_brackets.search(text):
+        with_zero = _digits(text)
+        text = _zero_in_brackets.sub(r"\1", text)
+    plus = "+" in text and "+" in _up_to_first_digit(text)
+    numeric = _no_groups.sub(" ", text).strip()
     direct = (_dialled_direct_abroad if plus or with_zero else _dialled_direct).search(numeric)
     return Written(
         raw=raw,
@@ -175,5 +185,10 @@ def _read_part(part: str) -> Written:
     )
 
 
+def _up_to_first_digit(text: str) -> str:
+    first = _digit.search(text)
+    return text[: first.start()] if first else ""
+
+
 def _digits(text: str) -> str:
-    return "".join(c for c in text if c.isdecimal())
+    return _no_digits.sub("", text)

@@ -6,9 +6,10 @@ see its progress.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -39,13 +40,16 @@ def find_stale() -> list[tuple[str, int]]:
     ]
 
 
-def rebuild_stale_customer_groups(progress: Callable[[str], None] | None = None) -> int:
+def rebuild_stale_customer_groups(
+    progress: Callable[[str], None] | None = None, *, subjects: Collection[str] = SUBJECTS
+) -> int:
     """Read the numbers, or render the names, of every stale group anew; return how many contacts that were.
 
     Safe to repeat, to interrupt and to run twice at once: a group counts as built only when it is done.  Look-ups
     go on with the old entries of a contact until its new ones replace them.  `progress` is told in whole sentences.
     """
-    return sum(_rebuild(subject, group_id, progress or logger.info) for subject, group_id in find_stale())
+    stale = [(subject, group_id) for subject, group_id in find_stale() if subject in subjects]
+    return sum(_rebuild(subject, group_id, progress or logger.info) for subject, group_id in stale)
 
 
 def _rebuild(subject: str, group_id: int, progress: Callable[[str], None]) -> int:
@@ -77,12 +81,12 @@ def _rebuild_batch(subject: str, group_id: int) -> Rebuild | None:
         if rules is None:
             return None
         row = _continue(subject, rules)
-        contacts = _list_next(row, subject)
+        build = _index if subject == Subject.NUMBERS else _rename
+        done = build(_list_next(row), row, rules)
         row.updated_at = timezone.now()
-        if contacts:
-            row.changed += _index(contacts, rules) if subject == Subject.NUMBERS else _rename(contacts, rules)
-            row.done += len(contacts)
-            row.last_kind, row.last_id = contacts[-1].kind, contacts[-1].id
+        if done:
+            row.done += len(done)
+            row.last_id = done[-1]
         elif row.last_kind == KINDS[-1]:
             row.finished_at = row.updated_at
         else:
@@ -110,24 +114,23 @@ def _continue(subject: str, rules: GroupRules) -> Rebuild:
     )
 
 
-def _list_next(row: Rebuild, subject: str) -> list[Contact]:
+def _list_next(row: Rebuild) -> QuerySet[Contact]:
     """Return the next contacts of a kind, locked: who changes one of them meanwhile waits for the batch."""
-    contacts = (
-        Contact.objects.filter(customer_group=row.customer_group_id, kind=row.last_kind, id__gt=row.last_id)
-        .order_by("id")
-        .select_for_update(of=("self",), no_key=True)
-    )
-    if subject == Subject.NAMES:
-        return list(contacts.select_related("company")[:BATCH])
-    return list(contacts.only("kind", "is_active", "fields")[:BATCH])
+    contacts = Contact.objects.filter(customer_group=row.customer_group_id, kind=row.last_kind, id__gt=row.last_id)
+    return contacts.order_by("id").select_for_update(of=("self",), no_key=True)
 
 
-def _index(contacts: Sequence[Contact], rules: GroupRules) -> int:
-    sources = [build_index_source(each.id, each.kind, each.is_active, each.fields, rules) for each in contacts]
-    return index_contacts(sources=sources, plan=rules.plan)
+def _index(contacts: QuerySet[Contact], row: Rebuild, rules: GroupRules) -> list[int]:
+    # As plain values: records cost as much as reading their numbers.
+    values = list(contacts.values_list("id", "is_active", "fields")[:BATCH])
+    sources = [build_index_source(id, row.last_kind, is_active, fields, rules) for id, is_active, fields in values]
+    row.changed += index_contacts(sources=sources, plan=rules.plan)
+    return [id for id, _, _ in values]
 
 
-def _rename(contacts: Sequence[Contact], rules: GroupRules) -> int:
-    renamed = [contact for contact in contacts if rename(contact, rules)]
+def _rename(contacts: QuerySet[Contact], row: Rebuild, rules: GroupRules) -> list[int]:
+    records = list(contacts.select_related("company")[:BATCH])
+    renamed = [contact for contact in records if rename(contact, rules)]
     Contact.objects.bulk_update(renamed, ["name", "name_details", "name_list"])
-    return len(renamed)
+    row.changed += len(renamed)
+    return [contact.id for contact in records]

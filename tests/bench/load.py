@@ -68,7 +68,7 @@ def load(place: BenchPlace, *, from_nothing: bool) -> None:
     """
     from django.core.management import call_command
 
-    from cmphone.contacts.models import CustomerGroup
+    from cmphone.contacts.models import Rebuild
 
     call_command("migrate", verbosity=0, interactive=False)
     figures = place.read_figures()
@@ -84,7 +84,7 @@ def load(place: BenchPlace, *, from_nothing: bool) -> None:
         print(f"{figures['contacts']:,} contacts copied in {figures['copy_seconds']:g} s", flush=True)
     if from_nothing:
         empty_index()
-    is_empty = not CustomerGroup.objects.exclude(built_from="").exists()
+    is_empty = not Rebuild.objects.exists()
     restore_settings()
     if is_empty:
         print("Building the index …", flush=True)
@@ -147,33 +147,33 @@ def empty_index() -> None:
     """Leave the customer groups as if their index had never been built."""
     from django.db import connection
 
-    from cmphone.contacts.models import CustomerGroup
-
     with connection.cursor() as cursor:
         cursor.execute("truncate numbering_indexentry")
-    CustomerGroup.objects.update(built_from="")
+    make_stale()
+
+
+def make_stale() -> None:
+    """Let every customer group count as never built."""
+    from cmphone.contacts.models import Rebuild
+
+    Rebuild.objects.all().delete()
 
 
 def restore_settings() -> None:
     """Give the site the settings of its data, whatever a rebuild that was broken off has left.  Safe to repeat."""
     from cmphone.contacts.models import CustomerGroup
     from cmphone.contacts.services import save_configuration
-    from cmphone.properties.registry import DEFINITIONS, OUTSIDE_CODES
-    from cmphone.properties.services import set_property
 
-    set_property(name=OUTSIDE_CODES, value=DEFINITIONS[OUTSIDE_CODES].default)
     for spec in GROUPS:
         group = CustomerGroup.objects.get(name=spec.name)
         if group.area_prefix != spec.area:
             group.area_prefix = spec.area
-            # It may be built by half, and would then count as built from the settings it gets back.
-            group.built_from = ""
             save_configuration([group])
 
 
 def rebuild() -> tuple[float, int]:
     """Let the product build what is stale; return the seconds, and the peak of this process's memory in megabytes."""
-    from cmphone.contacts.services import rebuild_stale_customer_groups
+    from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 
     started = time.monotonic()
     rebuild_stale_customer_groups()

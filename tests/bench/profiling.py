@@ -10,7 +10,8 @@ from wsgiref.util import setup_testing_defaults
 import orjson
 from django.db import connection
 
-from cmphone.api.lookup import describe_call, look_up
+from cmphone.api.lookup import describe_call
+from cmphone.contacts.callers import Answer, look_up
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.models import User
 from cmphone.embedded import hold_services
@@ -53,11 +54,11 @@ def profile_look_up(place: BenchPlace) -> str:
         environs = [make_environ(request, token) for request in EXACT.ask(calls)]
         configuration = get_current_configuration()
         read = take_times(lambda text: read_presented(text, configuration.site, configuration.inside_plans), numbers)
-        looked_up = take_times(lambda text: look_up(token=token, number=text), numbers)
+        looked_up = take_times(lambda text: look_up([text], who=token), numbers)
         with connection.execute_wrapper(watch := Watch()):
-            found = [look_up(token=token, number=text) for text in numbers]
-        described = take_times(lambda call: describe_call(call, base_url=BASE_URL), found)
-        encoded = take_times(orjson.dumps, [describe_call(call, base_url=BASE_URL) for call in found])
+            found = [look_up([text], who=token) for text in numbers]
+        described = take_times(describe, found)
+        encoded = take_times(orjson.dumps, [describe(answer) for answer in found])
         served = take_times(call_application, environs)
         planned, executed = explain(watch.statements[-EXPLAINED:])
     statement = statistics.median(watch.times[WARM_UP:])
@@ -70,7 +71,7 @@ def profile_look_up(place: BenchPlace) -> str:
         "describing the answer": described,
         "orjson": encoded,
         "the whole WSGI call": served,
-        "&nbsp;&nbsp;of which Django and DRF": served - looked_up - described - encoded,
+        "&nbsp;&nbsp;of which what is around them": served - looked_up - described - encoded,
     }
     return "\n".join(
         [
@@ -84,6 +85,11 @@ def profile_look_up(place: BenchPlace) -> str:
             *(f"| {name} | {seconds * 1_000_000:.0f} |" for name, seconds in parts.items()),
         ]
     )
+
+
+def describe(answer: Answer) -> dict[str, object]:
+    """Return the answer to one look-up as the API gives it."""
+    return describe_call(answer.calls[0], answer, base_url=BASE_URL)
 
 
 def take_times(function: Callable[[T], object], arguments: Sequence[T]) -> float:
@@ -108,7 +114,8 @@ def call_application(environ: dict[str, Any]) -> None:
     """Let the product answer, to the last byte."""
     response = application(environ, start_response)
     list(response)
-    response.close()
+    if close := getattr(response, "close", None):
+        close()
 
 
 def start_response(status: str, _headers: object, _error: object = None, /) -> Callable[[bytes], object]:

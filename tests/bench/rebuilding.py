@@ -8,8 +8,6 @@ import django
 from tests.bench.data import GROUPS
 
 STARTED = "rebuilding"
-# The second code in vain: nobody's number begins with it, and no number is read otherwise.
-OUTSIDE_CODES = "0,99999"
 # In these the numbers that were typed without an area change.
 OTHER_AREAS = {"49": "69", "33": "5", "1": "646", "39": "02", "44": "161"}
 
@@ -19,9 +17,9 @@ def main() -> None:
     django.setup()
     from django.db import connection
 
-    from cmphone.contacts.services import rebuild_stale_customer_groups
+    from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
     from cmphone.management.commands.serve_demo import raise_on_signals
-    from tests.bench.load import restore_settings
+    from tests.bench.load import make_stale, restore_settings
 
     with raise_on_signals():
         try:
@@ -29,6 +27,7 @@ def main() -> None:
             print(STARTED, flush=True)
             while True:
                 rebuild_stale_customer_groups()
+                make_stale()
                 restore_settings()
                 rebuild_stale_customer_groups()
                 change_settings()
@@ -43,10 +42,9 @@ def change_settings() -> None:
     """Make every customer group stale, and let some entries of some groups really change."""
     from cmphone.contacts.models import CustomerGroup
     from cmphone.contacts.services import save_configuration
-    from cmphone.properties.registry import OUTSIDE_CODES as NAME
-    from cmphone.properties.services import set_property
+    from tests.bench.load import make_stale
 
-    set_property(name=NAME, value=OUTSIDE_CODES)
+    make_stale()
     for spec in GROUPS:
         if spec.area and not spec.company_line:
             group = CustomerGroup.objects.get(name=spec.name)
