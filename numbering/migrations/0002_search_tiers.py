@@ -1,4 +1,5 @@
 import django.contrib.postgres.indexes
+import django.db.models.functions.text
 from django.db import migrations, models
 
 
@@ -30,6 +31,11 @@ class Migration(migrations.Migration):
             name="tail",
             field=models.CharField(blank=True, max_length=7),
         ),
+        migrations.RemoveIndex(model_name="indexentry", name="index_entry_canonical"),
+        migrations.AddIndex(
+            model_name="indexentry",
+            index=models.Index(fields=["canonical"], name="index_entry_canonical"),
+        ),
         migrations.AddIndex(
             model_name="indexentry",
             index=models.Index(
@@ -45,7 +51,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="indexentry",
             index=django.contrib.postgres.indexes.GinIndex(
-                fields=["canonical"], name="index_entry_digits", opclasses=["gin_trgm_ops"]
+                django.contrib.postgres.indexes.OpClass(
+                    django.db.models.functions.text.Upper("canonical"), name="gin_trgm_ops"
+                ),
+                name="index_entry_digits",
             ),
         ),
         migrations.AddIndex(
