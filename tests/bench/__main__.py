@@ -37,18 +37,20 @@ def main() -> None:
     settle(place)
     django.setup()
     from cmphone.management.commands.serve_demo import raise_on_signals
+    from tests.bench.report import describe_machine, write_report
 
+    # Before it is busy with us.
+    machine = describe_machine()
     try:
         with raise_on_signals():
             if options.profile:
-                report(profile(place), top / "profile.md")
+                report(profile(place, machine), top / "profile.md")
                 return
             results = measure(place, small, options)
     except KeyboardInterrupt:
         sys.exit(130)
-    from tests.bench.report import write_report
-
-    report(write_report(results, place, options.rounds, options.seconds), top / "last.md")
+    what = f"{options.rounds} rounds of {options.seconds} s; {machine}"
+    report(write_report(results, place, what), top / "last.md")
     # A benchmark of errors is worth nothing.
     sys.exit(1 if any(result.errors for result in results) else 0)
 
@@ -87,11 +89,11 @@ def load_in_a_process(place: BenchPlace, *, rebuild: bool) -> None:
         sys.exit("The site could not be loaded.")
 
 
-def profile(place: BenchPlace) -> str:
+def profile(place: BenchPlace, machine: str) -> str:
     """Return where the time of one look-up goes."""
     from tests.bench.profiling import profile_look_up
 
-    return profile_look_up(place)
+    return profile_look_up(place, machine)
 
 
 def measure(place: BenchPlace, small: BenchPlace, options: Namespace) -> "list[Result]":

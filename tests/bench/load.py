@@ -88,14 +88,15 @@ def load(place: BenchPlace, *, from_nothing: bool) -> None:
     restore_settings()
     if is_empty:
         print("Building the index …", flush=True)
+    commit, at = find_commit(), datetime.now(UTC)
     seconds, megabytes = rebuild()
     if is_empty:
         figures["rebuild"] = {
             "seconds": round(seconds, 1),
             "numbers_per_second": round(figures["values"] / seconds),
             "peak_megabytes": megabytes,
-            "commit": find_commit(),
-            "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
+            "commit": commit,
+            "at": f"{at:%Y-%m-%d %H:%M}",
         }
         print(f"index built from nothing: {figures['rebuild']}", flush=True)
     if is_empty or seconds > 1:

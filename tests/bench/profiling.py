@@ -21,7 +21,6 @@ from numbering.reading import read_presented
 from tests.bench.calls import EXACT, Request
 from tests.bench.load import USERNAME
 from tests.bench.place import BenchPlace
-from tests.bench.report import describe_machine
 
 WARM_UP, COUNT, EXPLAINED = 200, 2_000, 200
 T = TypeVar("T")
@@ -45,7 +44,7 @@ class Watch:
         return result
 
 
-def profile_look_up(place: BenchPlace) -> str:
+def profile_look_up(place: BenchPlace, machine: str) -> str:
     """Return a Markdown table with the median of each part, of exact hits."""
     calls = EXACT.make_calls(place.site)[: WARM_UP + COUNT]
     numbers = [call.presented for call in calls]
@@ -78,7 +77,7 @@ def profile_look_up(place: BenchPlace) -> str:
             f"One exact hit in {place.numbers:,} numbers; medians of {COUNT:,}.  {len(watch.times) / len(found):.2f} "
             "statements a look-up.",
             "",
-            describe_machine(),
+            machine,
             "",
             "| part | µs |",
             "|---|---:|",

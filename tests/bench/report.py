@@ -45,14 +45,11 @@ class Result:
         return median(run.rate for run in self.product)
 
 
-def write_report(results: Sequence[Result], place: BenchPlace, rounds: int, seconds: int) -> str:
-    """Return the report."""
+def write_report(results: Sequence[Result], place: BenchPlace, what: str) -> str:
+    """Return the report; `what` says how it was measured, where and when."""
     return "\n".join(
         [
-            f"{place.numbers:,} numbers, seed {place.seed}; {rounds} rounds of {seconds} s;"
-            f" commit {find_commit() or '?'}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            "",
-            describe_machine(),
+            f"{place.numbers:,} numbers, seed {place.seed}; {what}",
             "",
             HEADER,
             *(_describe(result) for result in results),
@@ -114,11 +111,11 @@ def _remark_on_loading(figures: Mapping[str, Any]) -> list[str]:
 
 
 def describe_machine() -> str:
-    """Return one line about this machine and what it is busy with."""
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    """Return one line about this machine, what it is busy with now, and the code that is checked out."""
     return (
-        f"{_find_processor()}, {os.cpu_count()} cores; {platform.system()} {platform.release()};"
-        f" Python {platform.python_version()}; load {load}"
+        f"{_find_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}"
+        f" {platform.release()}; Python {platform.python_version()}; commit {find_commit() or '?'};"
+        f" {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     )
 
 
