@@ -1,9 +1,10 @@
 """`python -m tests.bench`, as `make bench` runs it: loads what is not loaded yet, measures, and prints a table."""
 
+import os
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,18 +32,19 @@ def main() -> None:
     top = find_top()
     place = BenchPlace(top, options.numbers, options.seed)
     small = BenchPlace(top, SMALL, options.seed)
-    load_in_a_process(place, rebuild=options.rebuild)
-    if "scale" in options.cases:
-        load_in_a_process(small, rebuild=False)
+    environ = dict(os.environ)
     settle(place)
     django.setup()
     from cmphone.management.commands.serve_demo import raise_on_signals
     from tests.bench.report import describe_machine, write_report
 
-    # Before it is busy with us.
-    machine = describe_machine()
     try:
         with raise_on_signals():
+            load_in_a_process(place, environ, rebuild=options.rebuild)
+            if "scale" in options.cases:
+                load_in_a_process(small, environ, rebuild=False)
+            # Before it is busy with us.
+            machine = describe_machine()
             if options.profile:
                 report(profile(place, machine), top / "profile.md")
                 return
@@ -82,11 +84,21 @@ def read_options() -> Namespace:
     return options
 
 
-def load_in_a_process(place: BenchPlace, *, rebuild: bool) -> None:
-    """Load the site, in a process of its own: its memory is measured, and its database is not ours."""
+def load_in_a_process(place: BenchPlace, environ: Mapping[str, str], *, rebuild: bool) -> None:
+    """Load the site, in a process of its own, whose memory is measured.  `environ`: ours as it was before `settle`."""
+    from cmphone.management.commands.serve_demo import die_with_parent
+
     command = [sys.executable, "-m", "tests.bench.load", "--numbers", str(place.numbers), "--seed", str(place.seed)]
-    if subprocess.run([*command, *["--rebuild"] * rebuild], cwd=CHECKOUT, check=False).returncode:
-        sys.exit("The site could not be loaded.")
+    process = subprocess.Popen(
+        [*command, *["--rebuild"] * rebuild], cwd=CHECKOUT, env=environ, preexec_fn=die_with_parent(os.getpid())
+    )
+    try:
+        if process.wait():
+            sys.exit("The site could not be loaded.")
+    finally:
+        # Interrupted: it stops its servers in good order.
+        process.terminate()
+        process.wait()
 
 
 def profile(place: BenchPlace, machine: str) -> str:

@@ -41,9 +41,14 @@ def main() -> None:
         # Nobody knows how far the last try came.
         for folder in {place.var, find_place().data}:
             shutil.rmtree(folder, ignore_errors=True)
-    with hold_services():
-        django.setup()
-        load(place, from_nothing=options.rebuild)
+    django.setup()
+    from cmphone.management.commands.serve_demo import raise_on_signals
+
+    try:
+        with raise_on_signals(), hold_services():
+            load(place, from_nothing=options.rebuild)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
