@@ -87,9 +87,10 @@ def load(place: BenchPlace, *, from_nothing: bool) -> None:
             figures["values"] += values
         figures["copy_seconds"] = round(time.monotonic() - started, 1)
         print(f"{figures['contacts']:,} contacts copied in {figures['copy_seconds']:g} s", flush=True)
-    if from_nothing:
+    # Also where a migration, or a rebuild that was killed, has left entries that nobody vouches for.
+    is_empty = from_nothing or not Rebuild.objects.exists()
+    if is_empty:
         empty_index()
-    is_empty = not Rebuild.objects.exists()
     restore_settings()
     if is_empty:
         print("Building the index …", flush=True)

@@ -3,8 +3,9 @@
 import io
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from wsgiref.util import setup_testing_defaults
 
 import orjson
@@ -23,59 +24,72 @@ from tests.bench.load import USERNAME
 from tests.bench.place import BenchPlace
 
 WARM_UP, COUNT, EXPLAINED = 200, 2_000, 200
-T = TypeVar("T")
 BASE_URL = "https://cmphone.example.com"
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class Watch:
-    """Sees the statements that go to the database, and how long each takes with its way there and back."""
+class Stopwatch:
+    """Keeps how long each part took, and the statements that went to the database."""
 
     def __init__(self) -> None:
-        self.times: list[float] = []
+        self.times: dict[str, list[float]] = defaultdict(list)
         self.statements: list[tuple[str, Any]] = []
 
-    def __call__(
+    def run(self, part: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function, and count its time for this part."""
+        started = time.perf_counter()
+        result = function(*args, **kwargs)
+        self.times[part].append(time.perf_counter() - started)
+        return result
+
+    def run_statement(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Mapping[str, Any]
     ) -> Any:
-        started = time.perf_counter()
-        result = execute(sql, params, many, context)
-        self.times.append(time.perf_counter() - started)
+        """Run a statement as Django's execute_wrapper wants it."""
         self.statements.append((sql, params))
-        return result
+        return self.run("statement", execute, sql, params, many, context)
+
+    def median(self, part: str) -> float:
+        """Return the median of the seconds that the part took, without the first times."""
+        return statistics.median(self.times[part][WARM_UP:])
 
 
 def profile_look_up(place: BenchPlace, machine: str) -> str:
     """Return a Markdown table with the median of each part, of exact hits."""
-    calls = EXACT.make_calls(place.site)[: WARM_UP + COUNT]
-    numbers = [call.presented for call in calls]
+    calls = EXACT.make_calls(place.site, 2 * (WARM_UP + COUNT))
+    numbers = [call.presented for call in calls[::2]]
+    watch = Stopwatch()
     with hold_services():
         token = claim_seat(user=User.objects.get(username=USERNAME), client_id="profile").token
-        environs = [make_environ(request, token) for request in EXACT.ask(calls)]
+        # Of other callers: PostgreSQL has just read what belongs to those before.
+        environs = [make_environ(request, token) for request in EXACT.ask(calls[1::2])]
         configuration = get_current_configuration()
-        read = take_times(lambda text: read_presented(text, configuration.site, configuration.inside_plans), numbers)
-        looked_up = take_times(lambda text: look_up([text], who=token), numbers)
-        with connection.execute_wrapper(watch := Watch()):
-            found = [look_up([text], who=token) for text in numbers]
-        described = take_times(describe, found)
-        encoded = take_times(orjson.dumps, [describe(answer) for answer in found])
-        served = take_times(call_application, environs)
+        # One after the other for each number, so that whatever disturbs disturbs every part.
+        for number, environ in zip(numbers, environs, strict=True):
+            watch.run("reading", read_presented, number, configuration.site, configuration.inside_plans)
+            with connection.execute_wrapper(watch.run_statement):
+                answer = watch.run("look-up", look_up, [number], who=token)
+            described = watch.run("description", describe, answer)
+            watch.run("orjson", orjson.dumps, described)
+            watch.run("WSGI", call_application, environ)
         planned, executed = explain(watch.statements[-EXPLAINED:])
-    statement = statistics.median(watch.times[WARM_UP:])
+    around = watch.median("WSGI") - sum(watch.median(part) for part in ("look-up", "description", "orjson"))
     parts = {
-        "reading the number": read,
-        "the statement, there and back": statement,
+        "reading the number": watch.median("reading"),
+        "the statement, there and back": watch.median("statement"),
         "&nbsp;&nbsp;of which PostgreSQL runs it": executed,
         "&nbsp;&nbsp;(planning it, which is saved where it is prepared)": planned,
-        "look-up, all of it": looked_up,
-        "describing the answer": described,
-        "orjson": encoded,
-        "the whole WSGI call": served,
-        "&nbsp;&nbsp;of which what is around them": served - looked_up - described - encoded,
+        "look-up, all of it": watch.median("look-up"),
+        "describing the answer": watch.median("description"),
+        "orjson": watch.median("orjson"),
+        "the whole WSGI call": watch.median("WSGI"),
+        "&nbsp;&nbsp;of which what is around them": around,
     }
     return "\n".join(
         [
-            f"One exact hit in {place.numbers:,} numbers; medians of {COUNT:,}.  {len(watch.times) / len(found):.2f} "
-            "statements a look-up.",
+            f"One exact hit in {place.numbers:,} numbers; medians of {COUNT:,}."
+            f"  {len(watch.statements) / len(numbers):.2f} statements a look-up.",
             "",
             machine,
             "",
@@ -89,16 +103,6 @@ def profile_look_up(place: BenchPlace, machine: str) -> str:
 def describe(answer: Answer) -> dict[str, object]:
     """Return the answer to one look-up as the API gives it."""
     return describe_call(answer.calls[0], answer, base_url=BASE_URL)
-
-
-def take_times(function: Callable[[T], object], arguments: Sequence[T]) -> float:
-    """Return the median of the seconds that the function takes, after some calls to warm up."""
-    times = []
-    for argument in arguments:
-        started = time.perf_counter()
-        function(argument)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[WARM_UP:])
 
 
 def make_environ(request: Request, token: str) -> dict[str, Any]:
