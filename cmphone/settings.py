@@ -107,8 +107,15 @@ def database_from_url(url: str) -> dict[str, object]:
         "PORT": str(parts.port or ""),
         # A connection costs more than a look-up: it is kept as long as its process.
         "CONN_MAX_AGE": None,
-        # The look-up is prepared from its fifth time on; statements of the ORM never are.
-        "OPTIONS": {"prepare_threshold": 5, "connect_timeout": 5, "application_name": "cmphone", **options},
+        "OPTIONS": {
+            # The look-up is prepared; statements of the ORM never are.
+            "prepare_threshold": 5,
+            "connect_timeout": 5,
+            "application_name": "cmphone",
+            # Its plan is made once, whatever the numbers are, and compiling one costs more than it could ever save.
+            "options": "-c plan_cache_mode=force_generic_plan -c jit=off",
+            **options,
+        },
     }
 
 

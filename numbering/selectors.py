@@ -89,7 +89,7 @@ class KnownUser:
 
 
 _ASKS_BY_SESSION = """
-    select u.id as user_id, u.is_superuser, u.language,
+    select u.id, u.is_superuser, u.language,
            -- In the future: the clock of the database was set back.
            s.last_seen_at not between statement_timestamp() - %(touch_after)s and statement_timestamp() as is_touch_due
     from license_session s
@@ -98,90 +98,84 @@ _ASKS_BY_SESSION = """
       and s.last_seen_at > statement_timestamp() - %(timeout)s
 """
 _ASKS_BY_ID = """
-    select id as user_id, is_superuser, language, false as is_touch_due
+    select id, is_superuser, language, false as is_touch_due
     from contacts_user
     where id = %(user_id)s and is_active
 """
 # Of several numbers at once (`n`).  A `position` is the place of a key among those of its number: the first one
 # that has hits is the one that counts.  One hit more than are told shows that there are more.
+# What it costs is the number of its steps, more than what they do: hence no step for what Python does as well.
 _FIND_CALLERS = f"""
 with me as materialized (
-    {{who}}
-), roles as materialized (
-    select group_id as role_id from contacts_user_groups where user_id = (select user_id from me)
-), rights as materialized (
-    select r.customer_group_id as id, r.can_view, r.can_create
-    from contacts_customergroupright r join roles on roles.role_id = r.role_id
-    union all
-    select g.id, true, true from contacts_customergroup g where (select is_superuser from me)
-), visible as materialized (
-    select id from rights where can_view group by id
+    select u.id, u.language, u.is_touch_due, u.is_superuser or rights.can_create as can_create,
+           case when u.is_superuser then array(select id from contacts_customergroup)
+                else rights.visible end as visible,
+           array(select q.customergroup_id
+                 from contacts_queue_customer_groups q
+                 where u.is_superuser or q.queue_id in (select r.queue_id
+                                                        from contacts_user_groups role
+                                                        join contacts_queueright r on r.role_id = role.group_id
+                                                        where role.user_id = u.id and r.can_create)) as case_groups
+    from ({{who}}) as u
+    cross join lateral (select array_agg(r.customer_group_id) filter (where r.can_view) as visible,
+                               bool_or(r.can_create) as can_create
+                        from contacts_user_groups role
+                        join contacts_customergroupright r on r.role_id = role.group_id
+                        where role.user_id = u.id) as rights
 ), exact as materialized (
-    select k.n, k.position, e.id, e.contact_id, e.field, e.scope, e.extension
+    select k.n, 1 as tier, k.position, e.id, e.contact_id, e.field, e.extension,
+           e.scope in ('unit', 'transitive') as finds_persons
     from unnest(%(exact_n)s::int[], %(exact_positions)s::int[], %(canonicals)s::text[], %(plan_groups)s::bigint[])
          as k (n, position, canonical, plan_group)
     join numbering_indexentry e on e.canonical = k.canonical
-    where e.customer_group_id in (select id from visible)
-      and (k.plan_group is null or k.plan_group in (select id from visible))
+    where e.customer_group_id = any ((select visible from me)::bigint[])
+      and (k.plan_group is null or k.plan_group = any ((select visible from me)::bigint[]))
 ), company as materialized (
-    select k.n, k.position, e.id, e.contact_id, e.field, e.scope, e.extension
+    select k.n, 2, k.position, e.id, e.contact_id, e.field, e.extension, false
     from unnest(%(block_n)s::int[], %(block_positions)s::int[], %(blocks)s::text[], %(block_plan_groups)s::bigint[])
          as k (n, position, block, plan_group)
     join numbering_indexentry e on e.block = k.block and e.block <> ''
-    where e.customer_group_id in (select id from visible)
-      and (k.plan_group is null or k.plan_group in (select id from visible))
+    where e.customer_group_id = any ((select visible from me)::bigint[])
+      and (k.plan_group is null or k.plan_group = any ((select visible from me)::bigint[]))
       and k.n not in (select n from exact)
-), tail as materialized (
-    select k.n, k.position, e.id, e.contact_id, e.field, e.scope, e.extension
+), matches as (
+    select * from exact
+    union all
+    select * from company
+    union all
+    select k.n, 3, k.position, e.id, e.contact_id, e.field, e.extension, e.scope in ('unit', 'transitive')
     from unnest(%(tail_n)s::int[], %(tail_positions)s::int[], %(endings)s::text[]) as k (n, position, ending)
     join numbering_indexentry e on e.tail = right(k.ending, {TAIL_LENGTH}) and e.tail <> ''
      -- The longer of the two ends with the shorter.
      and right(e.canonical, length(k.ending)) = right(k.ending, length(e.canonical))
-    where e.customer_group_id in (select id from visible)
+    where e.customer_group_id = any ((select visible from me)::bigint[])
       and k.n not in (select n from exact) and k.n not in (select n from company)
-), matches as (
-    select tiers.*, rank() over (partition by n order by position) as place
-    from (select 1 as tier, * from exact union all select 2, * from company union all select 3, * from tail) as tiers
 ), best as materialized (
-    select n, tier, position, contact_id, min(id) as entry_id,
-           tier <> 2 and bool_or(scope in ('unit', 'transitive')) as finds_persons
-    from matches
-    where place = 1
-    group by n, tier, position, contact_id
-), found as (
-    select b.n, b.tier, b.position, c.id, 1 + (c.kind = 'company')::int as place, b.entry_id
+    select *, rank() over (partition by n order by position) as place from matches
+), hits as (
+    -- Each contact once, for the first of its fields, and for a number of its own rather than its company's.
+    select distinct on (b.n, c.id) b.n, b.tier, b.position, b.field, b.extension, c.id <> b.contact_id as is_persons,
+           c.id, c.kind, c.name_details, c.name_list, c.customer_group_id, c.company_id
     from best b
     join contacts_contact c on c.id = b.contact_id
-    union all
-    select b.n, b.tier, b.position, p.id, 3, b.entry_id
-    from best b
-    join contacts_contact p on p.company_id = b.contact_id
-    where b.finds_persons and p.is_active and p.customer_group_id in (select id from visible)
-      and not exists (select from best own where own.n = b.n and own.contact_id = p.id)
+      or b.finds_persons and c.company_id = b.contact_id and c.is_active
+         and c.customer_group_id = any ((select visible from me)::bigint[])
+    where b.place = 1
+    order by b.n, c.id, is_persons, b.id
 ), listed as (
-    select f.n, f.tier, f.position, c.id, c.kind, c.name_details, c.name_list, c.customer_group_id,
-           company.id as company_id, company.name as company_name, e.field, e.extension,
-           row_number() over (partition by f.n order by f.place, c.name_list, c.id) as row
-    from found f
-    join contacts_contact c on c.id = f.id
-    join numbering_indexentry e on e.id = f.entry_id
-    left join contacts_contact company on company.id = c.company_id
+    select h.*, company.name as company_name,
+           row_number() over (partition by h.n order by h.is_persons, h.kind desc, h.name_list, h.id) as row
+    from hits h
+    left join contacts_contact company on company.id = h.company_id
 )
 select (select number from properties_configurationversion where id = 1),
-       (select user_id from me),
-       (select language from me),
-       (select is_touch_due from me),
-       exists (select from rights where can_create),
-       (select array_agg(id) from visible),
-       (select array_agg(distinct q.customergroup_id)
-        from contacts_queue_customer_groups q
-        where (select is_superuser from me)
-           or q.queue_id in (select r.queue_id from contacts_queueright r join roles on roles.role_id = r.role_id
-                             where r.can_create)),
+       me.id, me.language, me.is_touch_due, me.can_create, me.visible, me.case_groups,
        (select json_agg(json_build_array(n, tier, position, id, kind, name_details, name_list, customer_group_id,
                                          company_id, company_name, field, nullif(extension, ''))
                         order by n, row)::text
         from listed where row <= {MAX_HITS + 1})
+from (select) as one
+left join me on true
 """  # noqa: S608
 _STATEMENTS = {
     SessionToken: _FIND_CALLERS.format(who=_ASKS_BY_SESSION),
@@ -209,6 +203,9 @@ class Tiers:
 
 ALL_TIERS = Tiers()
 
+# The number's place, the key's place among those of the number, the key itself (digits), and whose plan made it.
+_Key = tuple[int, int, str, str]
+
 
 def find_callers(
     *, who: SessionToken | KnownUser, numbers: Sequence[Sequence[Reading]], site: Plan, tiers: Tiers = ALL_TIERS
@@ -221,7 +218,7 @@ def find_callers(
     keys = _Keys()
     for n, readings in enumerate(numbers):
         keys.add(n, readings, site, tiers)
-    parameters = keys.parameters
+    parameters: dict[str, Any] = dict(keys.make_parameters())
     if isinstance(who, SessionToken):
         parameters |= {"token_hash": who.token_hash, "timeout": who.timeout, "touch_after": who.touch_after}
     else:
@@ -237,7 +234,7 @@ def find_callers(
         user_id=user_id,
         language=language or "",
         is_touch_due=bool(is_touch_due),
-        can_create=can_create,
+        can_create=bool(can_create),
         visible_groups=frozenset(visible or ()),
         case_groups=frozenset(cases or ()),
         found=tuple(_read_rows(of_number, readings) for of_number, readings in zip(rows, numbers, strict=True)),
@@ -248,35 +245,37 @@ class _Keys:
     """What the statement searches for, as the arrays that it takes."""
 
     def __init__(self) -> None:
-        self.parameters: dict[str, Any] = {
-            name: []
-            for name in (
-                *("exact_n", "exact_positions", "canonicals", "plan_groups"),
-                *("block_n", "block_positions", "blocks", "block_plan_groups"),
-                *("tail_n", "tail_positions", "endings"),
-            )
-        }
+        self._exact: list[_Key] = []
+        self._blocks: list[_Key] = []
+        self._tails: list[_Key] = []
 
     def add(self, n: int, readings: Sequence[Reading], site: Plan, tiers: Tiers) -> None:
         """Add the keys of the number `n`."""
         for i, reading in enumerate(readings):
             if not reading.canonical:
                 continue
-            self._append(("exact_n", "exact_positions", "canonicals", "plan_groups"), n, i, reading, reading.canonical)
+            self._exact.append((n, i, reading.canonical, reading.plan_key))
             if tiers.company and reading.kind == "public" and reading.possible:
-                for position, block in _list_blocks(i, reading.canonical):
-                    names = ("block_n", "block_positions", "blocks", "block_plan_groups")
-                    self._append(names, n, position, reading, block)
+                self._blocks += [
+                    (n, position, block, reading.plan_key) for position, block in _list_blocks(i, reading.canonical)
+                ]
         if tiers.tail:
-            for position, ending in enumerate(list_endings(readings, site)):
-                self.parameters["tail_n"].append(n)
-                self.parameters["tail_positions"].append(position)
-                self.parameters["endings"].append(ending)
+            self._tails += [(n, i, ending, "") for i, ending in enumerate(list_endings(readings, site))]
 
-    def _append(self, names: tuple[str, str, str, str], n: int, position: int, reading: Reading, key: str) -> None:
-        values = (n, position, key, int(reading.plan_key) if reading.plan_key else None)
-        for name, value in zip(names, values, strict=True):
-            self.parameters[name].append(value)
+    def make_parameters(self) -> dict[str, str]:
+        """Return the arrays as PostgreSQL writes them: in their parts there is nothing to quote, and a driver that
+        looks for that costs more than the statement's own reading of them.
+        """
+        names = (
+            ("exact_n", "exact_positions", "canonicals", "plan_groups"),
+            ("block_n", "block_positions", "blocks", "block_plan_groups"),
+            ("tail_n", "tail_positions", "endings"),
+        )
+        return {
+            name: "{" + ",".join([str(key[column]) or "null" for key in keys]) + "}"
+            for keys, columns in zip((self._exact, self._blocks, self._tails), names, strict=True)
+            for column, name in enumerate(columns)
+        }
 
 
 def _list_blocks(i: int, canonical: str) -> Iterator[tuple[int, str]]:
