@@ -4,6 +4,7 @@ It names the tables of other rooms, since a look-up that asked them one after th
 trips while a telephone rings.  It reads rights where they are kept, so a change counts from the next call on.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -177,19 +178,28 @@ select (select number from properties_configurationversion where id = 1),
 from (select) as one
 left join me on true
 """  # noqa: S608
+
+
+def _number_parameters(statement: str) -> tuple[str, tuple[str, ...]]:
+    """Return the statement with its parameters as PostgreSQL itself writes them, `$1`, and their names in order."""
+    names = tuple(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+    return re.sub(r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", statement), names
+
+
 _STATEMENTS = {
-    SessionToken: _FIND_CALLERS.format(who=_ASKS_BY_SESSION),
-    KnownUser: _FIND_CALLERS.format(who=_ASKS_BY_ID),
+    SessionToken: _number_parameters(_FIND_CALLERS.format(who=_ASKS_BY_SESSION)),
+    KnownUser: _number_parameters(_FIND_CALLERS.format(who=_ASKS_BY_ID)),
 }
 
 
 def _prepared_cursor() -> CursorWrapper:
-    """Return a cursor with which PostgreSQL keeps the plan of a statement that comes again.
+    """Return a cursor for statements with `$1` that PostgreSQL keeps the plan of.
 
     Planning this statement takes several times as long as running it, and Django's own cursors plan each time.
+    Looking for `%s` in it takes psycopg as long as running it takes PostgreSQL.
     """
     connection.ensure_connection()
-    cursor = cast(CursorWrapper, psycopg.Cursor(connection.connection))
+    cursor = cast(CursorWrapper, psycopg.RawCursor(connection.connection))
     return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 
@@ -223,8 +233,9 @@ def find_callers(
         parameters |= {"token_hash": who.token_hash, "timeout": who.timeout, "touch_after": who.touch_after}
     else:
         parameters["user_id"] = who.user_id
+    statement, names = _STATEMENTS[type(who)]
     with _prepared_cursor() as cursor:
-        cursor.execute(_STATEMENTS[type(who)], parameters)
+        cursor.execute(statement, [parameters[name] for name in names])
         version, user_id, language, is_touch_due, can_create, visible, cases, listed = cursor.fetchone()
     rows: list[list[list[Any]]] = [[] for _ in numbers]
     for n, *row in orjson.loads(listed) if listed else ():
