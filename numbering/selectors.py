@@ -106,7 +106,7 @@ _ASKS_BY_ID = """
 # Of several numbers at once (`n`).  A `position` is the place of a key among those of its number: the first one
 # that has hits is the one that counts.  One hit more than are told shows that there are more.
 # What it costs is the number of its steps, more than what they do: hence no step for what Python does as well.
-_FIND_CALLERS = f"""
+_ME = """
 with me as materialized (
     select u.id, u.language, u.is_touch_due, u.is_superuser or rights.can_create as can_create,
            case when u.is_superuser then array(select id from contacts_customergroup)
@@ -117,13 +117,14 @@ with me as materialized (
                                                         from contacts_user_groups role
                                                         join contacts_queueright r on r.role_id = role.group_id
                                                         where role.user_id = u.id and r.can_create)) as case_groups
-    from ({{who}}) as u
+    from ({who}) as u
     cross join lateral (select array_agg(r.customer_group_id) filter (where r.can_view) as visible,
                                bool_or(r.can_create) as can_create
                         from contacts_user_groups role
                         join contacts_customergroupright r on r.role_id = role.group_id
                         where role.user_id = u.id) as rights
-), exact as materialized (
+)"""
+_LISTED = f""", exact as materialized (
     select k.n, 1 as tier, k.position, e.id, e.contact_id, e.field, e.extension,
            e.scope in ('unit', 'transitive') as finds_persons
     from unnest(%(exact_n)s::int[], %(exact_positions)s::int[], %(canonicals)s::text[], %(plan_groups)s::bigint[])
@@ -168,16 +169,19 @@ with me as materialized (
            row_number() over (partition by h.n order by h.is_persons, h.kind desc, h.name_list, h.id) as row
     from hits h
     left join contacts_contact company on company.id = h.company_id
-)
+)"""  # noqa: S608
+_ANSWER = """
 select (select number from properties_configurationversion where id = 1),
        me.id, me.language, me.is_touch_due, me.can_create, me.visible, me.case_groups,
-       (select json_agg(json_build_array(n, tier, position, id, kind, name_details, name_list, customer_group_id,
-                                         company_id, company_name, field, nullif(extension, ''))
-                        order by n, row)::text
-        from listed where row <= {MAX_HITS + 1})
+       {hits}
 from (select) as one
-left join me on true
-"""  # noqa: S608
+left join me on true"""
+_HITS = f"""(
+    select json_agg(json_build_array(n, tier, position, id, kind, name_details, name_list, customer_group_id,
+                                     company_id, company_name, field, nullif(extension, '')) order by n, row)::text
+    from listed
+    where row <= {MAX_HITS + 1}
+)"""  # noqa: S608
 
 
 def _number_parameters(statement: str) -> tuple[str, tuple[str, ...]]:
@@ -186,9 +190,14 @@ def _number_parameters(statement: str) -> tuple[str, tuple[str, ...]]:
     return re.sub(r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", statement), names
 
 
-_STATEMENTS = {
-    SessionToken: _number_parameters(_FIND_CALLERS.format(who=_ASKS_BY_SESSION)),
-    KnownUser: _number_parameters(_FIND_CALLERS.format(who=_ASKS_BY_ID)),
+_ASKS = {SessionToken: _ASKS_BY_SESSION, KnownUser: _ASKS_BY_ID}
+_FIND_CALLERS = {
+    type_: _number_parameters(_ME.format(who=who) + _LISTED + _ANSWER.format(hits=_HITS))
+    for type_, who in _ASKS.items()
+}
+# Where there is nothing to search for, as of a withheld number.
+_FIND_NOBODY = {
+    type_: _number_parameters(_ME.format(who=who) + _ANSWER.format(hits="null")) for type_, who in _ASKS.items()
 }
 
 
@@ -233,7 +242,7 @@ def find_callers(
         parameters |= {"token_hash": who.token_hash, "timeout": who.timeout, "touch_after": who.touch_after}
     else:
         parameters["user_id"] = who.user_id
-    statement, names = _STATEMENTS[type(who)]
+    statement, names = (_FIND_CALLERS if keys else _FIND_NOBODY)[type(who)]
     with _prepared_cursor() as cursor:
         cursor.execute(statement, [parameters[name] for name in names])
         version, user_id, language, is_touch_due, can_create, visible, cases, listed = cursor.fetchone()
@@ -259,6 +268,9 @@ class _Keys:
         self._exact: list[_Key] = []
         self._blocks: list[_Key] = []
         self._tails: list[_Key] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._exact)
 
     def add(self, n: int, readings: Sequence[Reading], site: Plan, tiers: Tiers) -> None:
         """Add the keys of the number `n`."""
