@@ -86,14 +86,19 @@ class _Format:
         # The last is the most detailed.
         self._leading = re.compile(leading[-1]) if leading else None
         self._pattern = re.compile(form.pattern or "")
-        self._template = form.format or ""
+        self._template = _read_template(form.format or "")
 
     def apply(self, national: str) -> str | None:
         """Return the digits in groups, or None where this is not the way for them."""
         if self._leading is not None and self._leading.match(national) is None:
             return None
         match = self._pattern.fullmatch(national)
-        return match.expand(self._template) if match else None
+        return self._template.format(*match.groups("")) if match else None
+
+
+def _read_template(template: str) -> str:
+    """Turn `\\1 \\2` into `{0} {1}`: filling in what Python has to parse anew each time takes five times as long."""
+    return re.sub(r"\\(\d)", lambda group: f"{{{int(group[1]) - 1}}}", template)
 
 
 class CallingCode:

@@ -98,7 +98,7 @@ def _read_written(written: Written, plan: Plan) -> Reading:
     if written.direct_dial and reading.kind == "public":
         line = countries.read_full_number(reading.canonical[: -written.direct_dial])
         block = line.canonical if line and line.possible else ""
-    return replace(reading, block=block, raw=written.raw)
+    return _with_raw(replace(reading, block=block) if block else reading, written.raw)
 
 
 def _with_extension(reading: Reading, extension: str) -> Reading:
@@ -267,10 +267,14 @@ def read_presented(text: str, site: Plan, groups: Sequence[Plan] = ()) -> tuple[
     if not written:
         return (Reading("", "unreadable", "no_digits", raw=text.strip()),)
     first = written[0]
-    if first.plus:
-        return (replace(_with_extension(_read_international(first, site), first.extension), raw=first.raw),)
-    readings = _read_bare(first.digits, site, groups)
-    return tuple(replace(_with_extension(reading, first.extension), raw=first.raw) for reading in readings)
+    readings = [_read_international(first, site)] if first.plus else _read_bare(first.digits, site, groups)
+    return tuple(_with_raw(_with_extension(reading, first.extension), first.raw) for reading in readings)
+
+
+def _with_raw(reading: Reading, raw: str) -> Reading:
+    # Not replace(): once a reading, it costs as much as making them.
+    r = reading
+    return Reading(r.canonical, r.kind, r.rule, r.possible, r.valid, r.extension, r.block, raw, r.plan_key)
 
 
 def _read_bare(digits: str, site: Plan, groups: Sequence[Plan]) -> list[Reading]:
