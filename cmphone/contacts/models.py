@@ -1,6 +1,7 @@
 """Records of contacts and of who may see them.  Rules over several rows live in services.py."""
 
 from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
@@ -346,3 +347,19 @@ class QueueRight(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role}: {self.queue}"
+
+
+class Access(models.Model):
+    """What a user's roles give him, added up: the groups he may view, those he may create cases for, and whether he
+    may create contacts anywhere.  A superuser has all.
+
+    Read-only here: the database itself keeps it (migration 0004), so that no way of changing a right forgets it.
+    """
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="access")
+    visible_groups = ArrayField(models.BigIntegerField())
+    case_groups = ArrayField(models.BigIntegerField())
+    can_create = models.BooleanField()
+
+    def __str__(self) -> str:
+        return str(self.user)
