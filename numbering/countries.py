@@ -68,6 +68,8 @@ def split_country(canonical: str) -> tuple[str, str]:
     return (number[0].code, number[1]) if number else ("", "")
 
 
+# One look-up asks about the same digits again and again: to read, to show and to dial them.
+@lru_cache(maxsize=4096)
 def parse(digits: str) -> tuple[CallingCode, str] | None:
     """Split what stands behind a plus into country code and national number, without a trunk prefix between them.
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import repeat
 from typing import Any, Literal, cast
 
 import orjson
@@ -261,28 +262,27 @@ class _Keys:
         for i, reading in enumerate(readings):
             if not reading.canonical:
                 continue
-            self._exact.append((n, i, reading.canonical, reading.plan_key))
+            plan_group = reading.plan_key or "null"
+            self._exact.append((n, i, reading.canonical, plan_group))
             if tiers.company and reading.kind == "public" and reading.possible:
-                self._blocks += [
-                    (n, position, block, reading.plan_key) for position, block in _list_blocks(i, reading.canonical)
-                ]
+                self._blocks += [(n, *key, plan_group) for key in _list_blocks(i, reading.canonical)]
         if tiers.tail:
-            self._tails += [(n, i, ending, "") for i, ending in enumerate(list_endings(readings, site))]
+            self._tails += [(n, i, ending, "null") for i, ending in enumerate(list_endings(readings, site))]
 
     def make_parameters(self) -> dict[str, str]:
         """Return the arrays as PostgreSQL writes them: in their parts there is nothing to quote, and a driver that
         looks for that costs more than the statement's own reading of them.
         """
-        names = (
-            ("exact_n", "exact_positions", "canonicals", "plan_groups"),
-            ("block_n", "block_positions", "blocks", "block_plan_groups"),
-            ("tail_n", "tail_positions", "endings"),
-        )
-        return {
-            name: "{" + ",".join([str(key[column]) or "null" for key in keys]) + "}"
-            for keys, columns in zip((self._exact, self._blocks, self._tails), names, strict=True)
-            for column, name in enumerate(columns)
-        }
+        parameters = {}
+        for keys, names in (
+            (self._exact, ("exact_n", "exact_positions", "canonicals", "plan_groups")),
+            (self._blocks, ("block_n", "block_positions", "blocks", "block_plan_groups")),
+            (self._tails, ("tail_n", "tail_positions", "endings")),
+        ):
+            columns = zip(*keys, strict=True) if keys else repeat(())
+            for name, column in zip(names, columns, strict=False):
+                parameters[name] = f"{{{','.join(map(str, column))}}}"
+        return parameters
 
 
 def _list_blocks(i: int, canonical: str) -> Iterator[tuple[int, str]]:
