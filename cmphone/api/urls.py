@@ -3,6 +3,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
+from cmphone.api.contacts import ContactsView, ContactView
 from cmphone.api.customer_groups import CustomerGroupsView
 from cmphone.api.health import LiveView, ReadyView
 from cmphone.api.lookup import LOOKUP_PATH, LookupBatchView, LookupView
@@ -16,6 +17,8 @@ urlpatterns = [
     path("api/v1/lookup/batch", LookupBatchView.as_view()),
     path("api/v1/numbers/canonicalize", CanonicalizeView.as_view()),
     path("api/v1/numbers/dial", DialView.as_view()),
+    path("api/v1/contacts", ContactsView.as_view()),
+    path("api/v1/contacts/<int:id>", ContactView.as_view()),
     path("api/v1/customer-groups", CustomerGroupsView.as_view()),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi")),

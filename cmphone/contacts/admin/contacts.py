@@ -26,12 +26,10 @@ from cmphone.contacts.admin.contact_form import ContactForm, build_contact_form,
 from cmphone.contacts.admin.readings import label_field, read_numbers, show_contact_numbers, show_number
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
 from cmphone.contacts.models import Contact, ContactKind, User
+from cmphone.contacts.searching import MAX_BOX_LENGTH, list_plans, match_contacts, read_box
 from cmphone.contacts.selectors import NO_RIGHTS, Rights, get_rights, list_contacts
 from cmphone.contacts.services import BATCH, draft_contact, save_contact, save_contacts
-from numbering.models import IndexEntry
-from numbering.reading import read_presented, read_typed
-
-SHORTEST_NUMBER = 3
+from numbering.reading import read_typed
 
 
 def _rights(request: HttpRequest) -> Mapping[int, Rights]:
@@ -147,22 +145,15 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return (found | queryset.filter(by_number) if by_number else found), may_have_doubles
 
     def _match_number(self, text: str, request: HttpRequest) -> Q | None:
-        """Return what contacts with the number match, as it is read by the plans of the groups one may view."""
-        digits = "".join(character for character in text if character.isdecimal())
-        if len(digits) < SHORTEST_NUMBER or len(digits) < sum(character.isalpha() for character in text):
-            return None
+        """Return what contacts match by a number in the text, None where there is none."""
         configuration = get_current_configuration()
         viewable = {id for id, rights in _rights(request).items() if rights.view}
-        plans = [rules.plan for id, rules in configuration.groups.items() if id in viewable]
-        inside = [plan for plan in configuration.inside_plans if int(plan.key) in viewable]
-        readings = [reading for plan in plans for reading in read_typed(text, plan)]
-        readings += read_presented(text, configuration.site, inside)
-        canonicals = {reading.canonical for reading in readings if reading.canonical}
-        # Also a part of a number; and as it was typed, where the field is not indexed or the contact not active.
-        entries = IndexEntry.objects.filter(
-            Q(canonical__in=canonicals) | Q(canonical__contains=digits), customer_group__in=viewable
-        )
-        return Q(id__in=entries.values("contact_id")) | Q(fields__icontains=text.strip())
+        conditions = read_box(text, configuration.site, list_plans(configuration, viewable))
+        by_number = [condition for condition in conditions if condition.number is not None]
+        if not by_number or len(text) > MAX_BOX_LENGTH:
+            return None
+        # Also as it was typed, where the field is not indexed or the contact not active.
+        return match_contacts(by_number, viewable) | Q(fields__icontains=text.strip())
 
     # --- the form ---
 
