@@ -70,6 +70,24 @@ def test_a_contact_is_found_by_name_external_id_and_number(client: Client, admin
     assert list_names(client, q=text) == ([] if text == "12" else ["Anders, Maria"])
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("0312*", []),
+        ("*0312", ["Anders, Maria"]),
+        ("0211 339903 1*", ["Anders, Maria"]),
+        ("anders 3399", ["Anders, Maria"]),
+    ],
+)
+def test_a_number_means_here_what_it_means_in_the_typed_search(
+    client: Client, administrator: User, text: str, found: list[str]
+) -> None:
+    group = make_customer_group(country_prefix="49", area_prefix="211", company_line="339903")
+    make_person(group, phone="12")
+    make_person(group, "Berg", phone="77")
+    assert list_names(client, q=text) == found
+
+
 def test_an_inactive_contact_is_found_by_its_number_as_typed(client: Client, administrator: User) -> None:
     make_person(make_customer_group(), phone="0211 / 1234567")
     Contact.objects.update(is_active=False)

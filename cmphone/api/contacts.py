@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
@@ -332,7 +332,11 @@ class ContactView(APIView):
     """One contact."""
 
     @extend_schema(
-        operation_id="get_contact", summary="Show a contact", responses={200: ContactSerializer, **problems(404)}
+        operation_id="get_contact",
+        summary="Show a contact",
+        # Ids are strings everywhere, which clients hand on as they came.
+        parameters=[OpenApiParameter("id", str, OpenApiParameter.PATH, pattern="^[0-9]+$")],
+        responses={200: ContactSerializer, **problems(404)},
     )
     def get(self, request: Request, id: int) -> Response:
         contact = list_contacts(current_user(request)).select_related("company").filter(pk=id).first()

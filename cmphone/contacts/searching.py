@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Concat
 
 from cmphone.contacts.configuration import Configuration, GroupRules
 from cmphone.contacts.models import Contact
@@ -17,9 +18,10 @@ from numbering.models import IndexEntry
 from numbering.reading import Plan, read_typed
 from numbering.typed_search import SHORTEST_SEARCH, WILDCARD, NumberSearch, Pattern, read_number_search
 
-# So many matching contacts are sorted; more are found by going through the names in their order, which then soon
-# fills a page.
-FEW = 5_000
+# So many matching contacts are taken by their ids.
+FEW = 2_000
+# Of more, enough for a page are often among so many contacts that come next.
+NEAR = 20_000
 MAX_BOX_LENGTH = 200
 _word = re.compile(r"[^\s,;]+")
 _number_word = re.compile(r"(?:(?:tel|phone|callto|fax):)?[\d+()\[\]./*-]+", re.IGNORECASE)
@@ -133,21 +135,35 @@ def list_matched(contact: Contact, rules: GroupRules, numbers: Sequence[NumberSe
 def search_contacts(search: Search, *, after: Place | None, limit: int) -> list[Contact]:
     """Return the first contacts behind `after` (None: of all) in the order of names and ids, with their companies.
 
-    As many statements for many matches as for few: two, or one where there are no conditions.
+    Three statements at most, however many contacts there are.
     """
     contacts = Contact.objects.filter(customer_group__in=search.groups)
     if search.is_active is not None:
         contacts = contacts.filter(is_active=search.is_active)
-    ids = _find_few(contacts, search.conditions[0], search.groups) if search.conditions else None
-    # Left to itself, the database goes through a million names for a number which three contacts have.
-    open_conditions = search.conditions if ids is None else search.conditions[1:]
-    matching = contacts if ids is None else contacts.filter(pk__in=ids)
-    for conditions in open_conditions:
+    matching = _begin(contacts.select_related("company"), after)
+    if not search.conditions:
+        return list(matching.order_by("name", "id")[:limit])
+    first, *others = search.conditions
+    for conditions in others:
         matching = matching.filter(match_contacts(conditions, search.groups))
-    if after is not None:
-        # The first comparison is for the index, which knows nothing of the second.
-        matching = matching.filter(name__gte=after.name).exclude(name=after.name, pk__lte=after.contact_id)
-    return list(matching.select_related("company").order_by("name", "id")[:limit])
+    # Left to itself, the database goes through a million names for a number which three contacts have, or sorts
+    # most of the contacts where nearly all of them match.
+    ids = _find_few(contacts, first, search.groups)
+    if ids is not None:
+        return list(matching.filter(pk__in=ids).order_by("name", "id")[:limit])
+    matching = matching.filter(match_contacts(first, search.groups))
+    names = _begin(Contact.objects.order_by("name"), after).values("name")
+    near = matching.filter(name__lte=Subquery(names[NEAR : NEAR + 1]))
+    found = list(near.order_by("name", "id")[:limit])
+    # By an expression, as an index in the order of names would tempt to go through all of them.
+    return found if len(found) == limit else list(matching.order_by(Concat("name", Value("")), "id")[:limit])
+
+
+def _begin(contacts: QuerySet[Contact], after: Place | None) -> QuerySet[Contact]:
+    if after is None:
+        return contacts
+    # The first comparison is for the index, which knows nothing of the second.
+    return contacts.filter(name__gte=after.name).exclude(name=after.name, pk__lte=after.contact_id)
 
 
 def _find_few(
