@@ -165,8 +165,6 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "cmphone.problems.answer_exception",
     "UNAUTHENTICATED_USER": None,
-    # Times are RFC 3339 in UTC, whatever the site's zone.
-    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
 }
 
 SPECTACULAR_SETTINGS = {

@@ -1,6 +1,6 @@
 """Logging in, staying, and logging out through the API."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -43,7 +43,9 @@ def test_logging_in_takes_a_seat_and_tells_what_the_contract_says(client: Client
     assert body["user"] == {"id": str(agent.id), "username": "agent1", "display_name": "agent1", "language": "de"}
     assert body["license"] == {"pool": "REST_USERS", "licensed": 10, "in_use": 1}
     assert body["heartbeat_seconds"] == 75
+    # In UTC, whatever the site's zone.
     assert body["expires_at"].endswith("Z")
+    assert abs((datetime.fromisoformat(body["expires_at"]) - datetime.now(UTC)).total_seconds() - 300) < 30
     session = Session.objects.get()
     assert (session.workstation, session.line, session.client_version) == ("PC-7", "Line 1", "1.2")
     assert body["token"] not in str(session.token_hash)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, get_args
 
@@ -15,10 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from cmphone.api.addresses import find_base_url
 from cmphone.api.authentication import current_user
 from cmphone.api.customer_groups import describe_group, find_group
 from cmphone.api.documentation import problems
+from cmphone.api.notation import find_base_url, format_time
 from cmphone.api.numbers import NumberField
 from cmphone.api.paging import (
     DEFAULT_PAGE_SIZE,
@@ -168,8 +167,8 @@ def describe_contact(contact: Contact, viewer: Viewer) -> dict[str, object]:
         "external_id": contact.external_id,
         "active": contact.is_active,
         "url": f"{viewer.base_url}/contacts/{contact.pk}/",
-        "created_at": _describe_time(contact.created_at),
-        "updated_at": _describe_time(contact.updated_at),
+        "created_at": format_time(contact.created_at),
+        "updated_at": format_time(contact.updated_at),
         "fields": {
             rule.name: _describe_phone(contact.fields[rule.name], rules.plan, viewer)
             if rule.dialable
@@ -178,10 +177,6 @@ def describe_contact(contact: Contact, viewer: Viewer) -> dict[str, object]:
             if rule.name in contact.fields
         },
     }
-
-
-def _describe_time(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _describe_phone(text: str, plan: Plan, viewer: Viewer) -> dict[str, object]:

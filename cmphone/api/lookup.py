@@ -3,7 +3,6 @@
 from urllib.parse import quote
 
 import orjson
-from django.conf import settings
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -13,6 +12,7 @@ from rest_framework.views import APIView
 from cmphone.api.authentication import read_token
 from cmphone.api.customer_groups import describe_group
 from cmphone.api.documentation import problems
+from cmphone.api.notation import find_base_url
 from cmphone.api.numbers import NumberField, NumberSerializer, ReadingSerializer, describe_number, describe_reading
 from cmphone.contacts.callers import Answer, Call, look_up
 from numbering.dialing import dial
@@ -96,7 +96,7 @@ class LookupView(APIView):
         serializer = self.InputSerializer(data=request.query_params.dict())
         serializer.is_valid(raise_exception=True)
         answer = look_up([serializer.validated_data["number"]], who=token)
-        described = describe_call(answer.calls[0], answer, base_url=_base_url(request))
+        described = describe_call(answer.calls[0], answer, base_url=find_base_url(request))
         if serializer.validated_data["explain"]:
             described["readings"] = [describe_reading(reading) for reading in answer.calls[0].readings]
         return HttpResponse(orjson.dumps(described), content_type="application/json")
@@ -136,12 +136,8 @@ class LookupBatchView(APIView):
         serializer = self.InputSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         answer = look_up(serializer.validated_data["numbers"], who=token)
-        results = [describe_call(call, answer, base_url=_base_url(request)) for call in answer.calls]
+        results = [describe_call(call, answer, base_url=find_base_url(request)) for call in answer.calls]
         return HttpResponse(orjson.dumps({"results": results}), content_type="application/json")
-
-
-def _base_url(request: Request) -> str:
-    return str(settings.PUBLIC_URL) or request.build_absolute_uri("/").rstrip("/")
 
 
 def describe_call(call: Call, answer: Answer, *, base_url: str) -> dict[str, object]:

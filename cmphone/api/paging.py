@@ -7,7 +7,7 @@ from typing import Any
 from django.core.signing import BadSignature, Signer
 from rest_framework.request import Request
 
-from cmphone.api.addresses import find_base_url
+from cmphone.api.notation import find_base_url
 
 DEFAULT_PAGE_SIZE = 50
 LARGEST_PAGE_SIZE = 200

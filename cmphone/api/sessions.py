@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 
 from cmphone.api.authentication import current_session
 from cmphone.api.documentation import problems
+from cmphone.api.notation import format_time
 from cmphone.contacts.models import User
 from cmphone.problems import NotAuthenticated
 from cmphone.properties.selectors import get_versions
@@ -107,8 +108,11 @@ def heartbeat_seconds(session: Session) -> int:
 def describe_state(session: Session) -> dict[str, object]:
     """Return what every heartbeat tells: until when the session lives, and whether to reload settings or templates."""
     config_version, templates_version = get_versions()
-    expires_at = serializers.DateTimeField().to_representation(session.expires_at)
-    return {"expires_at": expires_at, "config_version": config_version, "templates_version": templates_version}
+    return {
+        "expires_at": format_time(session.expires_at),
+        "config_version": config_version,
+        "templates_version": templates_version,
+    }
 
 
 class CurrentSessionView(APIView):

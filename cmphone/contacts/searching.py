@@ -25,7 +25,8 @@ NEAR = 20_000
 MAX_BOX_LENGTH = 200
 _word = re.compile(r"[^\s,;]+")
 _number_word = re.compile(r"(?:(?:tel|phone|callto|fax):)?[\d+()\[\]./*-]+", re.IGNORECASE)
-_lookups = {"anywhere": "contains", "start": "startswith", "end": "endswith"}
+# The index of parts is one of upper case.
+_lookups = {"anywhere": "icontains", "start": "istartswith", "end": "iendswith"}
 
 
 @dataclass(frozen=True, slots=True)

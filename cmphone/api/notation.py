@@ -1,7 +1,14 @@
-"""The addresses that answers tell, as whoever asks can reach them."""
+"""How answers write addresses and times."""
+
+from datetime import UTC, datetime
 
 from django.conf import settings
 from rest_framework.request import Request
+
+
+def format_time(time: datetime) -> str:
+    """Return a moment by RFC 3339 in UTC, whatever the site's zone."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def find_base_url(request: Request) -> str:
