@@ -116,8 +116,8 @@ def test_its_numbers_are_as_dirty_as_real_ones_and_find_their_people() -> None:
         ("agent1", "+12125550147", "exact", ["Jane Miller"]),
         ("agent2", "+12125550147", "exact", ["Jane Miller"]),
         ("admin", "+12125550147", "exact", ["Miller, Jane – Consultant", "Miller, Jane – Consultant"]),
-        # not indexed, not active, not his to see, nobody
-        ("agent1", "03023125900", "none", []),
+        # not indexed, but at a company's line; then: not active, not his to see, nobody
+        ("agent1", "03023125900", "company", ["Musterbau Bröking GmbH & Co. KG, Berlin"]),
         ("agent1", "0221 4710124", "none", []),
         ("agent2", "0021133990312", "none", []),
         ("agent1", "030 23125999", "none", []),
