@@ -41,8 +41,8 @@ SHORTEST_REPETITION = 2
 class Doubt:
     """The `value` of `setting` is doubtful, for the reason `code`.
 
-    `other` is what it begins with, or what stands before it.  `instead` is what is probably meant; empty where that
-    is nothing, or nobody can tell.
+    `other` is what it begins with, what stands before it, or the country whose it is not.  `instead` is what is
+    probably meant; empty where that is nothing, or nobody can tell.
     """
 
     code: Code
@@ -71,12 +71,12 @@ def find_site_doubts(site: Plan) -> tuple[Doubt, ...]:
         return (Doubt("no-such-country", "country", country),)
     doubts = []
     if site.trunk != (own := countries.trunk_prefix(country)):
-        doubts.append(Doubt("unlike-country", "trunk", site.trunk, instead=own))
+        doubts.append(Doubt("unlike-country", "trunk", site.trunk, country, own))
     own = countries.international_prefix(country)
     if site.international and not _is_international_prefix(site.international, country):
-        doubts.append(Doubt("unlike-country", "international", site.international, instead=own))
+        doubts.append(Doubt("unlike-country", "international", site.international, country, own))
     if not site.international and not own:
-        doubts.append(Doubt("missing", "international", ""))
+        doubts.append(Doubt("missing", "international", "", country))
     return tuple(doubts)
 
 

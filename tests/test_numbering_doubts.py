@@ -187,12 +187,12 @@ def test_a_country_s_own_prefixes_are_not_doubted(country: str, trunk: str, inte
     ("country", "trunk", "international", "doubt"),
     [
         ("999", "0", "00", Doubt("no-such-country", "country", "999")),
-        ("39", "0", "", Doubt("unlike-country", "trunk", "0")),
-        ("49", "", "", Doubt("unlike-country", "trunk", "", instead="0")),
-        ("1", "0", "", Doubt("unlike-country", "trunk", "0", instead="1")),
-        ("49", "0", "011", Doubt("unlike-country", "international", "011", instead="00")),
-        ("49", "0", "0", Doubt("unlike-country", "international", "0", instead="00")),
-        ("55", "0", "", Doubt("missing", "international", "")),
+        ("39", "0", "", Doubt("unlike-country", "trunk", "0", "39")),
+        ("49", "", "", Doubt("unlike-country", "trunk", "", "49", "0")),
+        ("1", "0", "", Doubt("unlike-country", "trunk", "0", "1", "1")),
+        ("49", "0", "011", Doubt("unlike-country", "international", "011", "49", instead="00")),
+        ("49", "0", "0", Doubt("unlike-country", "international", "0", "49", instead="00")),
+        ("55", "0", "", Doubt("missing", "international", "", "55")),
     ],
 )
 def test_a_prefix_unlike_the_country_s_is_doubted_and_its_own_named(

@@ -6,7 +6,8 @@ see its progress.
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -28,16 +29,37 @@ KINDS = (ContactKind.COMPANY.value, ContactKind.PERSON.value)
 SUBJECTS = (Subject.NUMBERS.value, Subject.NAMES.value)
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far what is stale has come.  `row` is None as long as it waits for its turn."""
+
+    subject: str
+    row: Rebuild | None
+
+
 def find_stale() -> list[tuple[str, int]]:
     """Return (subject, customer group id) of all that is not built from the settings in force."""
+    return [(progress.subject, group_id) for group_id, progress in _list_stale()]
+
+
+def find_progress() -> Mapping[int, Sequence[Progress]]:
+    """Return, by customer group id, how far all is that is not built from the settings in force; two queries."""
+    of_groups: dict[int, list[Progress]] = {}
+    for group_id, progress in _list_stale():
+        of_groups.setdefault(group_id, []).append(progress)
+    return of_groups
+
+
+def _list_stale() -> Iterator[tuple[int, Progress]]:
     groups = get_current_configuration().groups
-    built = {(row.subject, row.customer_group_id): row for row in Rebuild.objects.exclude(finished_at=None)}
-    return [
-        (subject, id)
-        for subject in SUBJECTS
-        for id, rules in groups.items()
-        if (subject, id) not in built or built[subject, id].fingerprint != rules.fingerprints[subject]
-    ]
+    rows = {(row.subject, row.customer_group_id): row for row in Rebuild.objects.all()}
+    for subject in SUBJECTS:
+        for id, rules in groups.items():
+            row = rows.get((subject, id))
+            if row is None or row.fingerprint != rules.fingerprints[subject]:
+                yield id, Progress(subject, None)
+            elif row.finished_at is None:
+                yield id, Progress(subject, row)
 
 
 def rebuild_stale_customer_groups(

@@ -1,5 +1,6 @@
 """Admin page of the system properties: all of them in one form."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -40,6 +41,7 @@ class SystemPropertyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             errors = self._save(request, values)
             if not errors:
                 return HttpResponseRedirect(request.path)
+        doubts = {} if errors else self.find_doubts(values)
         rows = [
             {
                 "name": name,
@@ -48,6 +50,7 @@ class SystemPropertyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 "default": definition.default,
                 "description": definition.description,
                 "errors": errors.get(name, []),
+                "doubts": doubts.get(name, []),
             }
             for name, definition in DEFINITIONS.items()
         ]
@@ -61,6 +64,10 @@ class SystemPropertyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/properties/systemproperty/change_list.html", context)
+
+    def find_doubts(self, values: Mapping[str, str]) -> Mapping[str, list[str]]:
+        """Return warnings by the name of a property; what they are about is known elsewhere (contacts/admin)."""
+        return {}
 
     def _save(self, request: HttpRequest, values: dict[str, str]) -> dict[str, list[str]]:
         """Save the values that differ; return what is wrong by name, and then nothing is saved."""
@@ -87,6 +94,8 @@ class SystemPropertyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.log_change(request, row, f"{row.value!r}")
         if changed:
             messages.success(request, _("Saved, and in force at once: %s.") % ", ".join(map(full_name, changed)))
+            for name, texts in self.find_doubts(load_properties()).items():
+                messages.warning(request, f"{name}: {' '.join(texts)}")
         else:
             messages.info(request, _("Nothing was changed."))
         return {}

@@ -7,11 +7,23 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.utils.translation import gettext_lazy as _
 
-from cmphone.contacts.admin.configuration import ContactModelAdmin, CustomerGroupAdmin, QueueAdmin
+from cmphone.contacts.admin.configuration import ContactModelAdmin, QueueAdmin
 from cmphone.contacts.admin.contacts import ContactAdmin
+from cmphone.contacts.admin.customer_groups import CustomerGroupAdmin
 from cmphone.contacts.admin.people import RoleAdmin, UserAdmin
+from cmphone.contacts.admin.properties import CheckedPropertyAdmin
+from cmphone.contacts.admin.rebuilds import RebuildAdmin
 
-__all__ = ["ContactAdmin", "ContactModelAdmin", "CustomerGroupAdmin", "QueueAdmin", "RoleAdmin", "UserAdmin"]
+__all__ = [
+    "CheckedPropertyAdmin",
+    "ContactAdmin",
+    "ContactModelAdmin",
+    "CustomerGroupAdmin",
+    "QueueAdmin",
+    "RebuildAdmin",
+    "RoleAdmin",
+    "UserAdmin",
+]
 
 # Roles stand in for it.
 admin.site.unregister(Group)

@@ -1,4 +1,4 @@
-"""Admin pages of what configures contacts: contact models with fields and templates, customer groups, queues.
+"""Admin pages of what configures contacts: contact models with fields and templates, and queues.
 
 A change is in force with its commit: it counts the configuration's version up first (cmphone.properties.services),
 and what was built from the old one is built anew soon after.
@@ -13,15 +13,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import ManyToManyField, QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.celery import hasten
-from cmphone.contacts.admin.readings import show_examples
-from cmphone.contacts.configuration import get_current_configuration
-from cmphone.contacts.models import Contact, ContactField, ContactKind, ContactModel, CustomerGroup, Queue
-from cmphone.contacts.rebuilding import find_stale
+from cmphone.contacts.models import Contact, ContactField, ContactKind, ContactModel, Queue
 from cmphone.contacts.services import save_configuration
 from cmphone.properties.services import mark_templates_changed
 from templates_store.models import DisplayNames
@@ -210,73 +205,6 @@ def _space_out(model: ContactModel) -> None:
             if field.position != place * STEP:
                 field.position = place * STEP
                 field.save(update_fields=["position"])
-
-
-class CustomerGroupForm(forms.ModelForm):  # type: ignore[type-arg]
-    def clean_contact_model(self) -> ContactModel:
-        model: ContactModel = self.cleaned_data["contact_model"]
-        before = self.initial.get("contact_model")
-        if self.instance.pk and model.pk != before and Contact.objects.filter(customer_group=self.instance).exists():
-            raise ValidationError(_("The contact model cannot change any more: there are contacts."))
-        return model
-
-
-@admin.register(CustomerGroup)
-class CustomerGroupAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    form = CustomerGroupForm
-    list_display = ["__str__", "name", "contact_model", "plan", "is_up_to_date"]
-    list_select_related = ["contact_model"]
-    readonly_fields = ["examples"]
-
-    def get_fieldsets(self, request: HttpRequest, obj: CustomerGroup | None = None) -> Any:
-        plan = ["country_prefix", "area_prefix", "company_line", ("extension_min", "extension_max")]
-        return [
-            (None, {"fields": ["name", ("label_de", "label_en"), "contact_model"]}),
-            (
-                _("CM/Phone"),
-                {
-                    "fields": [*plan, *(["examples"] if obj else [])],
-                    "description": _(
-                        "What is put in front of an incomplete number in a contact of this group. "
-                        "With 49, 211 and 339903 the numbers 12, 33990312 and 21133990312 all dial 4921133990312. "
-                        "A number that begins with + or 0 is left as it is."
-                    ),
-                },
-            ),
-        ]
-
-    @admin.display(description=_("CM/Phone"))
-    def plan(self, group: CustomerGroup) -> str:
-        parts = [f"+{group.country_prefix}" if group.country_prefix else "", group.area_prefix, group.company_line]
-        return " ".join(filter(None, parts)) or "–"
-
-    @admin.display(description=_("index up to date"), boolean=True)
-    def is_up_to_date(self, group: CustomerGroup) -> bool | None:
-        # None: under way.
-        return group.pk not in {group_id for _, group_id in find_stale()} or None
-
-    @admin.display(description=_("how numbers are read"))
-    def examples(self, group: CustomerGroup) -> SafeString:
-        return show_examples(get_current_configuration().groups[group.pk].plan)
-
-    def save_model(self, request: HttpRequest, obj: CustomerGroup, form: Any, change: bool) -> None:
-        save_configuration([obj])
-        hasten(REBUILD)
-
-    def delete_model(self, request: HttpRequest, obj: CustomerGroup) -> None:
-        save_configuration([obj], delete=True)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[CustomerGroup]) -> None:
-        save_configuration(queryset, delete=True)
-
-    def get_deleted_objects(
-        self, objs: Any, request: HttpRequest
-    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
-        """List what would go too, but no contact: whoever deletes a group need not be one who sees its contacts."""
-        groups = list(objs)
-        if not Contact.objects.filter(customer_group__in=groups).exists():
-            return super().get_deleted_objects(groups, request)
-        return [str(group) for group in groups], {}, set(), [gettext("The contacts of the customer group")]
 
 
 @admin.register(Queue)

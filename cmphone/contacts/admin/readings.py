@@ -16,6 +16,7 @@ _kinds: dict[str, str | Promise] = {
     "public": _("public number"),
     "internal": _("internal number"),
     "service": _("service number"),
+    "withheld": _("withheld"),
     "unreadable": _("unreadable"),
 }
 _rules: dict[str, str | Promise] = {
@@ -25,10 +26,15 @@ _rules: dict[str, str | Promise] = {
     "complete": _("nothing is missing"),
     "international": _("it says its country itself"),
     "national": _("a number as one dials it within the country"),
+    "national_without_trunk": _("a number within the country, without what one dials before an area code"),
+    "outside_international": _("behind the outside-line code it says its country itself"),
+    "outside_national": _("behind the outside-line code it is a number as one dials it within the country"),
+    "outside_complete": _("behind the outside-line code nothing is missing"),
     "service": _("the country has this service number"),
     "internal": _("too short for any other number"),
     "digits": _("no country has such a number: it is found by just these digits"),
     "no_digits": _("there is no digit in it"),
+    "withheld": _("the caller hides his number, or has none"),
 }
 
 
