@@ -11,6 +11,8 @@ from django.db.models.functions import Left, Trim, Upper
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from numbering.models import IndexEntry
+
 internal_name = RegexValidator(
     r"\A[a-z][a-z0-9_-]*\Z", _("Enter lower-case letters, digits, - and _, beginning with a letter.")
 )
@@ -288,6 +290,17 @@ class Contact(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class DoubtfulNumber(IndexEntry):
+    """An index entry, as the page shows it that helps to keep the contacts' numbers in order."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("doubtful number")
+        verbose_name_plural = _("number quality")
+        # Rights on contacts decide.
+        default_permissions = ()
 
 
 class Queue(Labelled):

@@ -12,6 +12,7 @@ from cmphone.contacts.admin.contacts import ContactAdmin
 from cmphone.contacts.admin.customer_groups import CustomerGroupAdmin
 from cmphone.contacts.admin.people import RoleAdmin, UserAdmin
 from cmphone.contacts.admin.properties import CheckedPropertyAdmin
+from cmphone.contacts.admin.quality import DoubtfulNumberAdmin
 from cmphone.contacts.admin.rebuilds import RebuildAdmin
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ContactAdmin",
     "ContactModelAdmin",
     "CustomerGroupAdmin",
+    "DoubtfulNumberAdmin",
     "QueueAdmin",
     "RebuildAdmin",
     "RoleAdmin",

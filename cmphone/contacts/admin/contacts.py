@@ -6,7 +6,7 @@ not view gives exactly what one gives that does not exist.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -22,46 +22,21 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from cmphone.contacts.admin.contact_filters import SameNumberFilter, ViewableGroupFilter
 from cmphone.contacts.admin.contact_form import ContactForm, build_contact_form, name_input
 from cmphone.contacts.admin.readings import label_field, read_numbers, show_contact_numbers, show_number
+from cmphone.contacts.admin.rights import read_rights, require_user
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
-from cmphone.contacts.models import Contact, ContactKind, User
+from cmphone.contacts.models import Contact, ContactKind
 from cmphone.contacts.searching import MAX_BOX_LENGTH, list_plans, match_contacts, read_box
-from cmphone.contacts.selectors import NO_RIGHTS, Rights, get_rights, list_contacts
+from cmphone.contacts.selectors import NO_RIGHTS, Rights, list_contacts
 from cmphone.contacts.services import BATCH, draft_contact, save_contact, save_contacts
 from numbering.reading import read_typed
 
 
-def _rights(request: HttpRequest) -> Mapping[int, Rights]:
-    """Return the rights of who asks, read once a request."""
-    if not isinstance(request.user, User):
-        return {}
-    if not hasattr(request, "contact_rights"):
-        request.contact_rights = get_rights(request.user)  # type: ignore[attr-defined]
-    rights: Mapping[int, Rights] = request.contact_rights  # type: ignore[attr-defined]
-    return rights
-
-
-def _user(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return request.user
-
-
-class ViewableGroupFilter(admin.RelatedFieldListFilter):
-    """Offers the customer groups whose contacts one may view."""
-
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        groups = get_current_configuration().groups
-        viewable = [id for id, rights in _rights(request).items() if rights.view and id in groups]
-        return sorted(
-            ((str(id), groups[id].label(get_language() or "en")) for id in viewable), key=lambda each: each[1]
-        )
-
-
 @admin.register(Contact)
 class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_filter = [("customer_group", ViewableGroupFilter), "kind", "is_active"]
+    list_filter = [("customer_group", ViewableGroupFilter), "kind", "is_active", SameNumberFilter]
     list_select_related = ["customer_group", "company"]
     list_per_page = 50
     show_full_result_count = False
@@ -83,7 +58,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # --- rights ---
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return any(each.view or each.create for each in _rights(request).values())
+        return any(each.view or each.create for each in read_rights(request).values())
 
     def has_view_permission(self, request: HttpRequest, obj: Contact | None = None) -> bool:
         return self._has_right(request, obj, lambda rights: rights.view)
@@ -99,13 +74,13 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return request.user.is_active and request.user.is_superuser
 
     def _has_right(self, request: HttpRequest, contact: Contact | None, test: Callable[[Rights], bool]) -> bool:
-        rights = _rights(request)
+        rights = read_rights(request)
         if contact is None:
             return any(test(each) for each in rights.values())
         return test(rights.get(contact.customer_group_id, NO_RIGHTS))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
-        return list_contacts(_user(request)).order_by(*(self.get_ordering(request) or ["name", "id"]))
+        return list_contacts(require_user(request)).order_by(*(self.get_ordering(request) or ["name", "id"]))
 
     # --- the list ---
 
@@ -147,7 +122,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _match_number(self, text: str, request: HttpRequest) -> Q | None:
         """Return what contacts match by a number in the text, None where there is none."""
         configuration = get_current_configuration()
-        viewable = {id for id, rights in _rights(request).items() if rights.view}
+        viewable = {id for id, rights in read_rights(request).items() if rights.view}
         conditions = read_box(text, configuration.site, list_plans(configuration, viewable))
         by_number = [condition for condition in conditions if condition.number is not None]
         if not by_number or len(text) > MAX_BOX_LENGTH:
@@ -184,7 +159,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         configuration = get_current_configuration()
         return [
             (configuration.groups[group_id], kind)
-            for group_id, rights in _rights(request).items()
+            for group_id, rights in read_rights(request).items()
             if rights.create and group_id in configuration.groups
             for kind in ContactKind.values
             if configuration.groups[group_id].fields.get(kind)
@@ -220,7 +195,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, obj: Contact | None = None, change: bool = False, **kwargs: Any
     ) -> type[ContactForm]:
         rules, kind = self._get_rules(request, obj)
-        return build_contact_form(rules=rules, kind=kind, user=_user(request))
+        return build_contact_form(rules=rules, kind=kind, user=require_user(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Contact | None = None) -> Any:
         rules, kind = self._get_rules(request, obj)
@@ -286,7 +261,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self._set_active(request, queryset, is_active=False)
 
     def _set_active(self, request: HttpRequest, queryset: QuerySet[Contact], *, is_active: bool) -> None:
-        editable = [id for id, rights in _rights(request).items() if rights.view and rights.edit]
+        editable = [id for id, rights in read_rights(request).items() if rights.view and rights.edit]
         skipped = queryset.exclude(customer_group_id__in=editable).count()
         contacts = (
             queryset.filter(customer_group_id__in=editable).exclude(is_active=is_active).select_related("company")
@@ -322,7 +297,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 def _log(request: HttpRequest, contact: Contact, action: int, message: Any) -> LogEntry:
     return LogEntry.objects.create(
-        user=_user(request),
+        user=require_user(request),
         content_type=ContentType.objects.get_for_model(Contact),
         object_id=str(contact.pk),
         object_repr=gettext("contact %d") % contact.pk,

@@ -3,17 +3,17 @@
 Who may see customer groups may see this: it names them, and no contact.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import label_for_field
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -70,7 +70,6 @@ def _group_digits(number: int) -> str:
 class RebuildAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """To look at: rebuilds start and end by themselves."""
 
-    list_filter = ["subject"]
     list_select_related = ["customer_group"]
     list_per_page = 100
     ordering = ["-updated_at"]
@@ -97,29 +96,42 @@ class RebuildAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
+        def is_waiting(rebuild: Rebuild) -> bool:
+            # The settings are others by now than those it was, or is being, built from.
+            of_group = read_progress(request).get(rebuild.customer_group_id, ())
+            return Progress(rebuild.subject, None) in of_group
+
         @admin.display(description=gettext_lazy("state"))
         def state(rebuild: Rebuild) -> str:
-            of_group = read_progress(request).get(rebuild.customer_group_id, ())
-            stale = {progress.subject: progress.row for progress in of_group}
-            if rebuild.subject not in stale:
-                return _("up to date")
-            # The settings are others by now than those it was, or is being, built from.
-            return _("under way") if stale[rebuild.subject] else _("waiting to be built anew")
+            if is_waiting(rebuild):
+                return _("waiting")
+            return _("up to date") if rebuild.finished_at else _("under way")
 
-        columns = ["customer_group", "subject_name", state, "bar", "contacts", "changed"]
-        return [*columns, "started_at", "updated_at", "finished_at"]
+        @admin.display(description=gettext_lazy("progress"))
+        def bar(rebuild: Rebuild) -> SafeString:
+            percent = 0 if is_waiting(rebuild) else rebuild.percent
+            return format_html("<span class='nowrap'>{}{} %</span>", _show_bar(percent, str(rebuild)), percent)
+
+        columns = ["customer_group", "subject_name", state, bar, "contacts", "changed"]
+        return [*columns, *(_time_column(name) for name in ("started_at", "updated_at", "finished_at"))]
 
     @admin.display(description=gettext_lazy("subject"), ordering="subject")
     def subject_name(self, rebuild: Rebuild) -> str:
         return rebuild.get_subject_display()
-
-    @admin.display(description=gettext_lazy("progress"))
-    def bar(self, rebuild: Rebuild) -> SafeString:
-        bar = _show_bar(rebuild.percent, capfirst(str(rebuild)))
-        return format_html("<span class='nowrap'>{}{} %</span>", bar, rebuild.percent)
 
     @admin.display(description=gettext_lazy("contacts"), ordering="done")
     def contacts(self, rebuild: Rebuild) -> str:
         # There may be more by now than when it began.
         total = rebuild.done if rebuild.finished_at else max(rebuild.done, rebuild.total)
         return f"{_group_digits(rebuild.done)} / {_group_digits(total)}"
+
+
+def _time_column(name: str) -> Callable[[Rebuild], str]:
+    """Return a column with one of its times, short enough that the table fits on a page."""
+
+    @admin.display(description=str(label_for_field(name, Rebuild)), ordering=name)
+    def column(rebuild: Rebuild) -> str:
+        at = getattr(rebuild, name)
+        return date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT") if at else "–"
+
+    return column

@@ -149,7 +149,7 @@ def _describe_reading(reading: Reading, configuration: Configuration) -> TriedRe
     dialling = dial(reading, configuration.site, configuration.list_own_lines(configuration.groups))
     chance: str | Promise = ""
     if reading.kind == "public" and reading.possible:
-        chance = _("in use") if reading.valid else _("possible, but not known to be in use")
+        chance = _("valid") if reading.valid else _("possible, but not known to be in use")
     return TriedReading(
         number=describe(reading),
         chance=chance,
