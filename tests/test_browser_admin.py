@@ -82,6 +82,80 @@ def test_a_plan_is_set_and_a_dirty_number_is_read_by_it(page: "Page", group: Cus
     assert page.locator("#result_list tbody tr").count() == 1
 
 
+def test_a_number_is_tried_by_settings_that_are_not_saved(page: "Page", group: CustomerGroup) -> None:
+    CustomerGroup.objects.update(country_prefix="49", area_prefix="211", company_line="339903")
+    make_company(group, "Alfreds Futterkiste", phone="+49 211 33990312")
+    page.goto(f"/admin/contacts/customergroup/{group.pk}/change/")
+    page.locator("#try-it-number").press_sequentially("12")
+    panel = page.locator("#try-it-result")
+    first = page.locator("#try-it-result tbody strong").first
+    first.wait_for()
+    assert first.inner_text() == "+49 211 33990312"
+    assert panel.locator(".found a").inner_text() == "Alfreds Futterkiste"
+    assert page.locator("#try-it-status").inner_text().startswith("+49 211 33990312, ")
+    assert panel.locator(".doubts").count() == 0
+
+    page.fill("#id_area_prefix", "30")
+    page.locator("#try-it-result strong", has_text="+49 30 33990312").wait_for()
+    assert panel.locator(".found a").count() == 0
+
+    page.fill("#id_area_prefix", "0211")
+    panel.locator(".doubts li", has_text="0211").wait_for()
+    page.fill("#id_area_prefix", "x")
+    panel.locator(".errorlist li").wait_for()
+    assert panel.locator("table").count() == 0
+
+    page.fill("#id_area_prefix", "211")
+    page.check("[name=try_it_way][value=presented]")
+    page.fill("#try-it-number", "0021133990312")
+    # It asks at once, and does not save the page.
+    page.press("#try-it-number", "Enter")
+    panel.locator("tbody tr").nth(2).wait_for()
+    assert panel.locator("tbody tr").count() == 3
+    assert panel.locator(".found a").inner_text() == "Alfreds Futterkiste"
+    assert page.url.endswith(f"/{group.pk}/change/")
+
+    save(page)
+    group.refresh_from_db()
+    assert (group.area_prefix, group.company_line) == ("211", "339903")
+
+
+@pytest.mark.parametrize("language", ["de"], indirect=True)
+def test_a_new_group_is_tried_before_it_is_there_and_a_lost_log_in_is_told(page: "Page") -> None:
+    page.goto("/admin/contacts/customergroup/add/")
+    page.fill("#id_country_prefix", "43")
+    page.fill("#id_area_prefix", "316")
+    page.fill("#id_company_line", "8")
+    page.fill("#try-it-number", "67")
+    page.locator("#try-it-result strong", has_text="+43 316 867").wait_for()
+
+    page.context.clear_cookies()
+    page.press("#try-it-number", "Enter")
+    page.locator("#try-it-result .errornote").wait_for()
+    assert page.locator("#try-it-status").inner_text() == page.locator("#try-it-result .errornote").inner_text()
+
+
+@pytest.mark.parametrize("language", ["de"], indirect=True)
+def test_the_page_of_number_quality_leads_to_contacts_and_to_a_file(page: "Page", group: CustomerGroup) -> None:
+    for number in range(5):
+        make_company(group, f"Firma {number}", phone="0211 1234567")
+    make_company(group, "Alfreds Futterkiste", phone="keine")
+    page.goto("/admin/contacts/contact/")
+    page.click("#nav-sidebar a[href*=doubtfulnumber]")
+    assert [count.inner_text() for count in page.locator(".tabs .count").all()] == ["1", "1", "0", "1"]
+    with page.expect_download() as download:
+        page.click("a.download")
+    assert download.value.suggested_filename.startswith("numbers-doubtful-")
+    page.locator("table.quality a", has_text="Alfreds Futterkiste").click()
+    assert page.locator('[name="fields/phone"]').input_value() == "keine"
+    page.go_back()
+    page.locator(".tabs a").last.click()
+    page.locator("table.quality a").click()
+    page.wait_for_selector("#result_list")
+    assert page.locator("#result_list tbody tr").count() == 5
+    assert page.locator("#changelist-filter", has_text="+49 211 1234567").count() == 1
+
+
 def test_a_property_is_changed(page: "Page") -> None:
     page.goto("/admin/properties/systemproperty/")
     field = page.locator('[name="local.country.prefix"]')
@@ -127,6 +201,23 @@ def test_no_page_is_wider_than_the_window(page: "Page", group: CustomerGroup) ->
         "contacts/user/add/",
         "contacts/role/add/",
         "properties/systemproperty/",
+        "contacts/customergroup/",
+        "contacts/rebuild/",
+        "contacts/doubtfulnumber/",
+        "contacts/doubtfulnumber/?problem=shared&at_least=2",
     ):
         page.goto(f"/admin/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 1400, path
+
+
+@pytest.mark.parametrize("language", ["de"], indirect=True)
+def test_the_pages_of_numbers_fit_on_a_telephone(page: "Page", group: CustomerGroup) -> None:
+    CustomerGroup.objects.update(country_prefix="49", area_prefix="0211", company_line="339903")
+    make_company(group, phone="keine")
+    page.set_viewport_size({"width": 390, "height": 800})
+    for path in (f"customergroup/{group.pk}/change/", "customergroup/", "rebuild/", "doubtfulnumber/"):
+        page.goto(f"/admin/contacts/{path}")
+        if "change" in path:
+            page.fill("#try-it-number", "0021133990312")
+            page.locator("#try-it-result tbody").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path

@@ -8,7 +8,6 @@ from django.template.loader import render_to_string
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.configuration import build_site_plan
@@ -55,6 +54,7 @@ _texts: dict[str, str | Promise] = {
     ),
     "without-effect": _("%(setting)s %(value)s has no effect, as there is no company line."),
 }
+_probably = _("Probably %s is meant.")
 _no_such_extension = _("%(setting)s %(value)s: with so many digits behind it, +%(other)s is no number of the country.")
 _unlike_country = {
     # By the setting, and whether the country has a value of its own.
@@ -98,4 +98,4 @@ def _describe(doubt: Doubt) -> str:
     is_extension = doubt.code == "no-such-number" and doubt.setting == "extension_max"
     text = str(_no_such_extension if is_extension else _texts[doubt.code])
     text %= {**values, "setting": capfirst(str(label))}
-    return f"{text} {gettext('Probably %s is meant.') % doubt.instead}" if doubt.instead else text
+    return f"{text} {_probably % doubt.instead}" if doubt.instead else text
