@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumber, shortnumberinfo
 
-from numbering.calling_codes import LONGEST_NATIONAL, SHORTEST_NATIONAL, CallingCode, find_calling_code, split
+from numbering.calling_codes import LONGEST_NATIONAL, SHORTEST_NATIONAL, CallingCode, Region, find_calling_code, split
 
 # Of a full number.
 SHORTEST, LONGEST = 3, 20
@@ -123,6 +123,34 @@ def is_too_long(canonical: str) -> bool:
     """Say whether a number has more digits than, or a number of digits that never occurs in, its country."""
     number = parse(canonical)
     return number is not None and number[0].judge_length(number[1]) in {"too_long", "never"}
+
+
+def find_area_length(code: CallingCode, region: Region, national: str, grouped: str) -> int:
+    """Return how many digits of a valid number are its area code; `grouped` is the number as it is formatted."""
+    number_type = region.find_type(national)
+    if number_type in {None, "other"}:
+        return 0
+    has_fixed, has_mobile = _find_areas(code, region)
+    is_mobile = number_type == "mobile"
+    if not (has_mobile if is_mobile else has_fixed or national.startswith("0")):
+        return 0
+    groups = [len(group) for group in re.split(r"\D+", grouped)]
+    if len(groups) < 2:
+        return 0
+    # Before the area some countries have a digit that says mobile.
+    return groups[0] + groups[1] if is_mobile and phonenumbers.country_mobile_token(int(code.code)) else groups[0]
+
+
+@cache
+def _find_areas(code: CallingCode, region: Region) -> tuple[bool, bool]:
+    """Say whether the country's fixed and mobile numbers have area codes, as libphonenumber says of examples."""
+
+    def has_area(number_type: int) -> bool:
+        example = phonenumbers.example_number_for_type(region.code, number_type)
+        return example is not None and phonenumbers.length_of_geographical_area_code(example) > 0
+
+    fixed, mobile = phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE
+    return region.has_trunk_prefix or has_area(fixed), has_area(mobile)
 
 
 # Service numbers are short.

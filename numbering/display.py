@@ -1,8 +1,6 @@
 """Shows a number to people, to TAPI and to programs.  Pure."""
 
-import re
 from dataclasses import dataclass
-from functools import cache
 
 import phonenumbers
 from phonenumbers import PhoneNumber
@@ -10,7 +8,7 @@ from phonenumbers.geocoder import description_for_valid_number
 from phonenumbers.geodata import GEOCODE_DATA, GEOCODE_LONGEST_PREFIX
 
 from numbering import countries
-from numbering.calling_codes import CallingCode, Region
+from numbering.calling_codes import CallingCode
 from numbering.reading import Reading
 
 
@@ -45,7 +43,7 @@ def show(reading: Reading, language: str) -> Shown:
     code, national = number
     region = code.find_region(national) if reading.valid else None
     grouped = code.format(national)
-    area = _find_area_length(code, region, national, grouped) if region else 0
+    area = countries.find_area_length(code, region, national, grouped) if region else 0
     country = (region or code.regions[0]).code
     return Shown(
         display=f"+{code.code} {grouped}",
@@ -54,34 +52,6 @@ def show(reading: Reading, language: str) -> Shown:
         country=None if country == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY else country,
         place=_find_place(code, national, language) if reading.valid else None,
     )
-
-
-def _find_area_length(code: CallingCode, region: Region, national: str, grouped: str) -> int:
-    """Return how many digits of a valid number are its area code."""
-    number_type = region.find_type(national)
-    if number_type in {None, "other"}:
-        return 0
-    has_fixed, has_mobile = _find_areas(code, region)
-    is_mobile = number_type == "mobile"
-    if not (has_mobile if is_mobile else has_fixed or national.startswith("0")):
-        return 0
-    groups = [len(group) for group in re.split(r"\D+", grouped)]
-    if len(groups) < 2:
-        return 0
-    # Before the area some countries have a digit that says mobile.
-    return groups[0] + groups[1] if is_mobile and phonenumbers.country_mobile_token(int(code.code)) else groups[0]
-
-
-@cache
-def _find_areas(code: CallingCode, region: Region) -> tuple[bool, bool]:
-    """Say whether the country's fixed and mobile numbers have area codes, as libphonenumber says of examples."""
-
-    def has_area(number_type: int) -> bool:
-        example = phonenumbers.example_number_for_type(region.code, number_type)
-        return example is not None and phonenumbers.length_of_geographical_area_code(example) > 0
-
-    fixed, mobile = phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE
-    return region.has_trunk_prefix or has_area(fixed), has_area(mobile)
 
 
 def _find_place(code: CallingCode, national: str, language: str) -> str | None:

@@ -231,9 +231,10 @@ def _judge_length(country: str, start: str, shortest: int, longest: int) -> Code
 def _is_area(country: str, area: str) -> bool:
     """Say whether libphonenumber knows `area` as the area of a place, to the digit."""
     for national in _list_samples(country, area, 1, LONGEST_NATIONAL):
-        number = countries.parse(country + national)
-        if number and phonenumbers.length_of_geographical_area_code(number) == len(area):
-            return phonenumbers.national_significant_number(number) == national
+        if (number := countries.parse(country + national)) and (region := number[0].find_region(number[1])):
+            code, read = number
+            if countries.find_area_length(code, region, read, code.format(read)) == len(area):
+                return read == national
     return False
 
 
