@@ -16,6 +16,7 @@ import orjson
 
 from cmphone.embedded import CHECKOUT, hold_services
 from cmphone.management.commands.serve_demo import (
+    NICE,
     claim_serving,
     die_with_parent,
     make_web_command,
@@ -130,7 +131,8 @@ def ask(connection: http.client.HTTPConnection, request: Request, token: str = "
 def rebuild_meanwhile(served: Served) -> Iterator[None]:
     """Let another process rebuild all customer groups, again and again, while the block runs."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.rebuilding"],
+        # As the worker is started.
+        [*NICE, sys.executable, "-m", "tests.bench.rebuilding"],
         cwd=CHECKOUT,
         env=served.environ,
         stdout=subprocess.PIPE,

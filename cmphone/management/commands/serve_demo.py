@@ -39,6 +39,7 @@ PORT_SECONDS = 3
 # A stopped web server finishes the answers it has begun.
 STOP_SECONDS = 10
 PR_SET_PDEATHSIG = 1
+NICE = ("nice", "-n", "10")
 
 
 class Command(BaseCommand):
@@ -184,12 +185,12 @@ def ensure_port_is_free(host: str, port: int) -> None:
 def list_commands(host: str, port: int) -> dict[str, list[str]]:
     """Return the commands of the web server and of the worker, by the names of their logs."""
     schedule = var_folder() / "celerybeat-schedule"
-    # Threads: a quarter of the memory of processes, and they stop at once.
+    # Threads: a quarter of the memory of processes, and they stop at once.  Nice: telephones that ring go first.
     worker = (
         "-m celery -A cmphone worker --pool threads --concurrency 2 --without-gossip --without-mingle"
         f" --loglevel WARNING --beat --schedule {shlex.quote(str(schedule))}"
     )
-    return {"web": make_web_command(host, port), "worker": [sys.executable, *shlex.split(worker)]}
+    return {"web": make_web_command(host, port), "worker": [*NICE, sys.executable, *shlex.split(worker)]}
 
 
 def make_web_command(host: str, port: int, application: str = "cmphone.wsgi:application") -> list[str]:

@@ -5,7 +5,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("contacts", "0003_rebuilds_and_search"),
+        ("contacts", "0004_access"),
         ("numbering", "0002_search_tiers"),
     ]
 
