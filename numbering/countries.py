@@ -45,6 +45,7 @@ def _international_pattern(country: str) -> re.Pattern[str] | None:
     return re.compile(metadata.international_prefix) if metadata and metadata.international_prefix else None
 
 
+@lru_cache(maxsize=512)
 def international_prefix(country: str) -> str:
     """Return what is dialled before a country code; empty where the country has several, none of them preferred."""
     metadata = find_metadata(country)
@@ -55,11 +56,18 @@ def international_prefix(country: str) -> str:
     return preferred if preferred.isdecimal() else ""
 
 
-def strip_international_prefix(digits: str, country: str) -> str | None:
-    """Return what follows the country's own prefix for calls abroad, or None where `digits` does not begin with it."""
-    pattern = _international_pattern(country)
+def strip_international_prefix(digits: str, country: str) -> list[str]:
+    """Return what follows the country's own prefix for calls abroad, nothing where `digits` does not begin with one.
+
+    Where carriers have prefixes of their own it may be several: behind the usual 00 of Hong Kong a number of country
+    1 reads as one behind the carrier's 001.
+    """
+    usual, pattern = international_prefix(country), _international_pattern(country)
     match = pattern.match(digits) if pattern else None
-    return digits[match.end() :] if match and match.end() < len(digits) else None
+    ends = [len(usual)] if usual and digits.startswith(usual) else []
+    if match and match.end() not in ends:
+        ends.append(match.end())
+    return [digits[end:] for end in ends if end < len(digits)]
 
 
 def split_country(canonical: str) -> tuple[str, str]:

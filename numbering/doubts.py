@@ -155,10 +155,10 @@ def _list_prefixes(digits: str, plan: Plan) -> Iterator[tuple[Code, str, str]]:
     """Yield what `digits` begins with that is dialled before numbers and no part of them, and what follows it."""
     if digits.startswith("+"):
         yield "begins-with-international-prefix", "+", digits[1:]
-    rest = countries.strip_international_prefix(digits, plan.country)
+    rests = countries.strip_international_prefix(digits, plan.country)
     if plan.international and digits.startswith(plan.international):
-        rest = digits.removeprefix(plan.international)
-    if rest:
+        rests = [digits.removeprefix(plan.international)]
+    for rest in filter(None, rests):
         yield "begins-with-international-prefix", digits.removesuffix(rest), rest
     # Of 06 and 0, the longer.
     for trunk in sorted({plan.trunk, countries.trunk_prefix(plan.country)} - {""}, key=len, reverse=True):
@@ -169,7 +169,7 @@ def _list_prefixes(digits: str, plan: Plan) -> Iterator[tuple[Code, str, str]]:
 def _is_international_prefix(prefix: str, country: str) -> bool:
     # Some countries' prefixes go on with the code of a carrier: what follows must not be taken for it.
     numbers = (digit * 8 for digit in "1234567890")
-    return any(countries.strip_international_prefix(prefix + number, country) == number for number in numbers)
+    return any(number in countries.strip_international_prefix(prefix + number, country) for number in numbers)
 
 
 # --- what numbers a country may have ---

@@ -31,8 +31,8 @@ class IndexEntry(models.Model):
         verbose_name = _("index entry")
         verbose_name_plural = _("index entries")
         indexes = [
-            # Without the customer group: of a number's few entries it is checked faster than searched for.
-            models.Index(fields=["canonical"], name="index_entry_canonical"),
+            # The customer group is no key: of a number's few entries it is checked faster than searched for.
+            models.Index(fields=["canonical"], include=["customer_group", "contact"], name="index_entry_canonical"),
             models.Index(fields=["tail"], condition=~Q(tail=""), name="index_entry_tail"),
             models.Index(fields=["block"], condition=~Q(block=""), name="index_entry_block"),
             # A part of a number, wherever it stands.  Of the upper case, which digits have not: for a whole number

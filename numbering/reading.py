@@ -17,7 +17,7 @@ from numbering.countries import FullNumber
 Kind = Literal["public", "internal", "service", "withheld", "unreadable"]
 
 # Counted up when the rules change, so that indexes built by older rules are built anew.
-RULES_VERSION = 1
+RULES_VERSION = 2
 # Direct dialling into a telephone system: an extension is part of the public number.
 DIRECT_DIALLING_COUNTRIES = frozenset({"49", "43"})
 LONGEST_INTERNAL = 5
@@ -119,8 +119,11 @@ def _read_digits(written: Written, plan: Plan) -> Reading:
         return _read_international(written, plan)
     if countries.is_service_number(digits, plan.country) and (not plan.company_line or plan.has_guard):
         return Reading(digits, "service", "service", possible=True, valid=True)
-    if (rest := _after_international_prefix(digits, plan)) is not None:
-        return _explicit(countries.read_full_number(rest), digits)
+    rests = _after_international_prefix(digits, plan)
+    abroad = _choose_full_number(rests)
+    # What is no zero may also be the beginning of something else.
+    if rests and (digits.startswith("0") or (abroad and abroad.possible)):
+        return _explicit(abroad, digits)
     if digits.startswith("0"):
         rest = digits.removeprefix(plan.trunk)
         return _accept(countries.read_full_number(plan.country + rest), "national") or _unread(digits)
@@ -135,8 +138,8 @@ def _read_international(written: Written, plan: Plan) -> Reading:
     candidates = []
     for digits in (written.digits, written.digits_with_zero):
         if digits:
-            rest = _after_international_prefix(digits, plan) if digits.startswith("0") else None
-            candidates.append(countries.read_full_number(rest or digits))
+            rests = _after_international_prefix(digits, plan) if digits.startswith("0") else []
+            candidates.append(_choose_full_number(rests or [digits]))
     possible = [number for number in candidates if number and number.possible]
     # A zero in brackets is a trunk zero, unless the country has none and the number wants it.
     return _explicit(possible[0] if possible else candidates[0], written.digits)
@@ -175,10 +178,17 @@ def _read_by_area(digits: str, plan: Plan) -> Reading | None:
     return _accept(countries.read_full_number(plan.country + plan.area + digits), "area") or national
 
 
-def _after_international_prefix(digits: str, plan: Plan) -> str | None:
+def _after_international_prefix(digits: str, plan: Plan) -> list[str]:
+    rests = countries.strip_international_prefix(digits, plan.country)
     if plan.international and digits.startswith(plan.international) and len(digits) > len(plan.international):
-        return digits[len(plan.international) :]
-    return countries.strip_international_prefix(digits, plan.country)
+        rests = [digits.removeprefix(plan.international), *rests]
+    return list(dict.fromkeys(rests))
+
+
+def _choose_full_number(every: Sequence[str]) -> FullNumber | None:
+    """Return the first valid number, else the first possible, else the first of all."""
+    numbers = [number for digits in every if (number := countries.read_full_number(digits))]
+    return max(numbers, key=lambda number: (number.valid, number.possible), default=None)
 
 
 def _accept(number: FullNumber | None, rule: str) -> Reading | None:
@@ -306,10 +316,10 @@ def _is_worth_a_look(reading: Reading) -> bool:
 def _complete_in_every_way(digits: str, site: Plan) -> Iterator[tuple[str, str]]:
     """Yield (rule, the digits as a full number) in the order in which telephone systems are likely to mean it."""
     outside = _behind_outside_code(digits, site)
-    if (rest := _after_international_prefix(digits, site)) is not None:
+    for rest in _after_international_prefix(digits, site):
         yield "international", rest
     for behind in outside:
-        if (rest := _after_international_prefix(behind, site)) is not None:
+        for rest in _after_international_prefix(behind, site):
             yield "outside_international", rest
     for behind in outside:
         if behind.startswith(site.trunk):

@@ -133,7 +133,8 @@ def _list_patterns(written: Written, digits: str, plans: Sequence[Plan], *, is_b
 def _complete(digits: str, plans: Sequence[Plan], *, is_beginning: bool) -> Iterator[str]:
     """Yield what full numbers begin with, of which `digits` may be the beginning as people write or dial them."""
     for plan in plans:
-        yield from _repair(_after_international_prefix(digits, plan))
+        for abroad in _after_international_prefix(digits, plan):
+            yield from _repair(abroad)
         if national := _after_trunk_prefix(digits, plan):
             yield plan.country + national
         # Where the trunk prefix is none or no zero, a national number is written without.
@@ -144,18 +145,18 @@ def _complete(digits: str, plans: Sequence[Plan], *, is_beginning: bool) -> Iter
         dialled = digits.removeprefix(code)
         if dialled == digits:
             continue
-        abroad = _after_international_prefix(dialled, site)
-        if len(abroad) >= SHORTEST_BEHIND_OUTSIDE_CODE:
-            yield from _repair(abroad)
+        for abroad in _after_international_prefix(dialled, site):
+            if len(abroad) >= SHORTEST_BEHIND_OUTSIDE_CODE:
+                yield from _repair(abroad)
         national = _after_trunk_prefix(dialled, site) if site.trunk else dialled
         if len(national) >= SHORTEST_BEHIND_OUTSIDE_CODE:
             yield site.country + national
 
 
-def _after_international_prefix(digits: str, plan: Plan) -> str:
+def _after_international_prefix(digits: str, plan: Plan) -> list[str]:
     if plan.international and digits.startswith(plan.international):
-        return digits.removeprefix(plan.international)
-    return countries.strip_international_prefix(digits, plan.country) or ""
+        return [digits.removeprefix(plan.international)]
+    return countries.strip_international_prefix(digits, plan.country)
 
 
 def _after_trunk_prefix(digits: str, plan: Plan) -> str:

@@ -34,7 +34,9 @@ class Migration(migrations.Migration):
         migrations.RemoveIndex(model_name="indexentry", name="index_entry_canonical"),
         migrations.AddIndex(
             model_name="indexentry",
-            index=models.Index(fields=["canonical"], name="index_entry_canonical"),
+            index=models.Index(
+                fields=["canonical"], include=["customer_group", "contact"], name="index_entry_canonical"
+            ),
         ),
         migrations.AddIndex(
             model_name="indexentry",
