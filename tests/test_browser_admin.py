@@ -161,10 +161,11 @@ def test_a_property_is_changed(page: "Page") -> None:
     field = page.locator('[name="local.country.prefix"]')
     field.fill("+43")
     page.click("input[type=submit].default")
-    assert page.locator(".errorlist").count() == 1
+    page.wait_for_selector(".errorlist")
     assert load_properties()["local.country.prefix"] == "49"
     field.fill("43")
     page.click("input[type=submit].default")
+    page.wait_for_selector(".messagelist")
     assert "cmas-core-server.local.country.prefix" in page.locator(".messagelist").inner_text()
     assert field.input_value() == "43"
     assert load_properties()["local.country.prefix"] == "43"
