@@ -119,6 +119,11 @@ class Server:
         )
 
 
+def _count_megabytes() -> int:
+    """Return how much memory the machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1_000_000
+
+
 def make_postgres(place: Place, durable: bool) -> Server:
     """Return the PostgreSQL of `place`; nothing is touched yet."""
     folder = place.data / "postgres"
@@ -141,6 +146,8 @@ def make_postgres(place: Place, durable: bool) -> Server:
             "listen_addresses": "",
             "unix_socket_directories": str(place.sockets),
             "unix_socket_permissions": "0700",
+            # The index of a million numbers with its contacts; taken as it is needed, and never most of the memory.
+            "shared_buffers": f"{min(512, _count_megabytes() // 4)}MB",
             # Small machines: one query, one core, and no standby to write for.
             "max_parallel_workers_per_gather": "0",
             "jit": "off",

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 from wsgiref.util import setup_testing_defaults
 
 import orjson
+import psycopg
 from django.db import connection
 
 from cmphone.api.lookup import describe_call
@@ -131,11 +132,12 @@ def start_response(status: str, _headers: object, _error: object = None, /) -> C
 def explain(statements: Sequence[tuple[str, Any]]) -> tuple[float, float]:
     """Return the medians of the seconds that PostgreSQL plans and runs these statements."""
     plans = []
-    with connection.cursor() as cursor:
+    # With parameters as PostgreSQL itself writes them.
+    with psycopg.RawCursor(connection.connection) as cursor:
         for sql, params in statements:
             # Without times for each step, which cost more than the steps.
             cursor.execute(f"explain (analyze, timing off, format json) {sql}", params)
-            (answer,) = cursor.fetchone()
+            (answer,) = cursor.fetchone() or ("[]",)
             plans += orjson.loads(answer) if isinstance(answer, str) else answer
     milliseconds = (statistics.median(plan[key] for plan in plans) for key in ("Planning Time", "Execution Time"))
     planned, executed = (each / 1000 for each in milliseconds)
