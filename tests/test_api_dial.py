@@ -135,7 +135,7 @@ def test_the_line_of_a_hidden_group_shortens_nothing(client: Client) -> None:
 
 
 def test_a_contacts_field_is_dialled(client: Client, headers: dict[str, str], group: CustomerGroup) -> None:
-    person = make_person(group, phone="12 (Büro) / 0171 5678901")
+    person = make_person(group, phone="0211 339903-12 (Büro) / 0171 5678901")
 
     phone = dial(client, headers, contact=str(person.id), field="phone").json()
     empty = dial(client, headers, contact=str(person.id), field="mobile").json()
@@ -147,9 +147,7 @@ def test_a_contacts_field_is_dialled(client: Client, headers: dict[str, str], gr
 def test_a_hidden_contact_is_no_other_than_one_that_is_not_there(client: Client, headers: dict[str, str]) -> None:
     secret = make_person(make_customer_group("secret"), phone="0211 1234567")
 
-    answers = [
-        dial(client, headers, contact=id, field="phone") for id in (str(secret.id), "999999999", "x", str(-1))
-    ]
+    answers = [dial(client, headers, contact=id, field="phone") for id in (str(secret.id), "999999999", "x", str(-1))]
     bodies = [{**answer.json(), "request_id": ""} for answer in answers]
 
     assert [answer.status_code for answer in answers] == [404] * 4

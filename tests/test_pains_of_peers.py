@@ -15,7 +15,15 @@ from cmphone.contacts.rebuilding import find_stale, rebuild_stale_customer_group
 from cmphone.contacts.services import ContactDraft, save_contact, save_contacts
 from cmphone.properties.services import set_property
 from numbering.models import IndexEntry
-from tests.make import give_rights, log_in, make_company, make_contact_model, make_customer_group, make_person, make_user
+from tests.make import (
+    give_rights,
+    log_in,
+    make_company,
+    make_contact_model,
+    make_customer_group,
+    make_person,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +55,8 @@ def names(answer: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("stored", ["+49 211 33990312", "0049 211 33990312", "0211 339903-12", "0211/33990312"])
 @pytest.mark.parametrize(
-    "presented", ["+4921133990312", "004921133990312", "021133990312", "0021133990312", "0211.339.903.12", "21133990312"]
+    "presented",
+    ["+4921133990312", "004921133990312", "021133990312", "0021133990312", "0211.339.903.12", "21133990312"],
 )
 def test_stored_and_presented_format_differ_so_nobody_is_found(
     client: Client, group: CustomerGroup, headers: dict[str, str], stored: str, presented: str
