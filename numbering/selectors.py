@@ -20,6 +20,8 @@ from numbering.reading import LONGEST_INTERNAL, Plan, Reading, list_endings
 from numbering.services import TAIL_LENGTH
 
 MAX_HITS = 50
+# One hit more shows that there are more.  A contact has a row for each of its fields with the number.
+MAX_ROWS = 10 * (MAX_HITS + 1)
 
 Match = Literal["exact", "company", "tail", "none", "withheld"]
 # By the number of the tier in the statement.
@@ -109,7 +111,7 @@ _ASKS_BY_ID = """
     where u.id = %(user_id)s and u.is_active
 """
 # Of several numbers at once (`n`).  A `position` is the place of a key among those of its number: the first one
-# that has hits is the one that counts.  One hit more than are told shows that there are more.
+# that has hits is the one that counts.
 # What it costs is the number of its steps, more than what they do: hence no step for what Python does as well.
 _LISTED = f""", exact as materialized (
     select k.n, 1 as tier, k.position, e.id, e.contact_id, e.field, e.extension,
@@ -139,23 +141,24 @@ _LISTED = f""", exact as materialized (
      and right(e.canonical, length(k.ending)) = right(k.ending, length(e.canonical))
     where e.customer_group_id = any ((select visible from me)::bigint[])
       and k.n not in (select n from exact) and k.n not in (select n from company)
-), best as materialized (
-    select *, rank() over (partition by n order by position) as place from matches
-), hits as (
-    -- Each contact once, for the first of its fields, and for a number of its own rather than its company's.
-    select distinct on (b.n, c.id) b.n, b.tier, b.position, b.field, b.extension, c.id <> b.contact_id as is_persons,
-           c.id, c.kind, c.name_details, c.name_list, c.customer_group_id, c.company_id
-    from best b
-    join contacts_contact c on c.id = b.contact_id
-      or b.finds_persons and c.company_id = b.contact_id and c.is_active
-         and c.customer_group_id = any ((select visible from me)::bigint[])
-    where b.place = 1
-    order by b.n, c.id, is_persons, b.id
 ), listed as (
-    select h.*, company.name as company_name,
-           row_number() over (partition by h.n order by h.is_persons, h.kind desc, h.name_list, h.id) as row
-    from hits h
-    left join contacts_contact company on company.id = h.company_id
+    select m.n, m.tier, m.position, m.id as entry_id, m.contact_id, c.id, c.kind, c.name_details, c.name_list, c.customer_group_id,
+           company.id as company_id, company.name as company_name, m.field, m.extension
+    from matches m
+    join contacts_contact c on c.id = m.contact_id
+      or m.finds_persons and c.company_id = m.contact_id and c.is_active
+         and c.customer_group_id = any ((select visible from me)::bigint[])
+    left join contacts_contact company on company.id = c.company_id
+)"""  # noqa: S608
+# The best key's hits first; of them persons, companies, and the persons that a company brings.
+_ORDER = "position, id <> contact_id, kind desc, name_list, id, entry_id"
+# Alone, a number is listed in a step less than among others, each of which has a limit of its own.
+_FIRST_ROWS = f"(select * from listed order by {_ORDER} limit {MAX_ROWS})"  # noqa: S608
+_FIRST_ROWS_OF_EACH = f"""(
+    select *
+    from (select *, row_number() over (partition by n order by {_ORDER}) as row from listed) as numbered
+    where row <= {MAX_ROWS}
+    order by n, row
 )"""  # noqa: S608
 _ANSWER = """
 select (select number from properties_configurationversion where id = 1),
@@ -163,12 +166,11 @@ select (select number from properties_configurationversion where id = 1),
        {hits}
 from (select) as one
 left join me on true"""
-_HITS = f"""(
+_HITS = """(
     select json_agg(json_build_array(n, tier, position, id, kind, name_details, name_list, customer_group_id,
-                                     company_id, company_name, field, nullif(extension, '')) order by n, row)::text
-    from listed
-    where row <= {MAX_HITS + 1}
-)"""  # noqa: S608
+                                     company_id, company_name, field, nullif(extension, '')))::text
+    from {rows} as first_rows
+)"""
 
 
 def _number_parameters(statement: str) -> tuple[str, tuple[str, ...]]:
@@ -181,7 +183,13 @@ _ASKS = {
     SessionToken: f"with me as materialized ({_ASKS_BY_SESSION})",
     KnownUser: f"with me as materialized ({_ASKS_BY_ID})",
 }
-_FIND_CALLERS = {type_: _number_parameters(who + _LISTED + _ANSWER.format(hits=_HITS)) for type_, who in _ASKS.items()}
+_FIND_CALLERS, _FIND_CALLERS_OF_MANY = (
+    {
+        type_: _number_parameters(who + _LISTED + _ANSWER.format(hits=_HITS.format(rows=rows)))
+        for type_, who in _ASKS.items()
+    }
+    for rows in (_FIRST_ROWS, _FIRST_ROWS_OF_EACH)
+)
 # Where there is nothing to search for, as of a withheld number.
 _FIND_NOBODY = {type_: _number_parameters(who + _ANSWER.format(hits="null")) for type_, who in _ASKS.items()}
 
@@ -227,7 +235,8 @@ def find_callers(
         parameters |= {"token_hash": who.token_hash, "timeout": who.timeout, "touch_after": who.touch_after}
     else:
         parameters["user_id"] = who.user_id
-    statement, names = (_FIND_CALLERS if keys else _FIND_NOBODY)[type(who)]
+    find = _FIND_NOBODY if not keys else _FIND_CALLERS if len(numbers) == 1 else _FIND_CALLERS_OF_MANY
+    statement, names = find[type(who)]
     with _prepared_cursor() as cursor:
         cursor.execute(statement, [parameters[name] for name in names])
         version, user_id, language, is_touch_due, can_create, visible, cases, listed = cursor.fetchone()
@@ -295,29 +304,20 @@ def _read_rows(rows: Sequence[list[Any]], readings: Sequence[Reading]) -> Found:
     if not rows:
         withheld = any(reading.kind == "withheld" for reading in readings)
         return Found("withheld" if withheld else "none", None, (), more=False)
-    match, position = _matches[rows[0][0]], rows[0][1]
-    extension_length = 0
+    tier, position, *_ = rows[0]
+    # Each contact once, for the first of its fields, and for a number of its own rather than its company's.
+    best: dict[int, list[Any]] = {}
+    for row_tier, row_position, *hit in rows:
+        if (row_tier, row_position) == (tier, position):
+            best.setdefault(hit[0], hit)
     reading: int | None = position
+    match = _matches[tier]
     if match == "company":
-        reading, extension_length = divmod(position, LONGEST_INTERNAL + 1)
+        reading, length = divmod(position, LONGEST_INTERNAL + 1)
+        for hit in best.values():
+            hit[-1] = readings[reading].canonical[-length:]
     elif match == "tail":
         reading = None
-    hits = tuple(Hit(*row[2:]) for row in rows)
-    if match == "company" and reading is not None:
-        extension = readings[reading].canonical[-extension_length:]
-        hits = tuple(_with_extension(hit, extension) for hit in hits)
-    return Found(match, reading, hits[:MAX_HITS], more=len(hits) > MAX_HITS)
-
-
-def _with_extension(hit: Hit, extension: str) -> Hit:
-    return Hit(
-        hit.contact_id,
-        hit.kind,
-        hit.name_details,
-        hit.name_list,
-        hit.customer_group_id,
-        hit.company_id,
-        hit.company_name,
-        hit.field,
-        extension,
-    )
+    hits = tuple(Hit(*hit) for hit in best.values())
+    # Rows that were cut off may have been those of more contacts.
+    return Found(match, reading, hits[:MAX_HITS], more=len(hits) > MAX_HITS or len(rows) >= MAX_ROWS)
