@@ -142,8 +142,8 @@ _LISTED = f""", exact as materialized (
     where e.customer_group_id = any ((select visible from me)::bigint[])
       and k.n not in (select n from exact) and k.n not in (select n from company)
 ), listed as (
-    select m.n, m.tier, m.position, m.id as entry_id, m.contact_id, c.id, c.kind, c.name_details, c.name_list, c.customer_group_id,
-           company.id as company_id, company.name as company_name, m.field, m.extension
+    select m.n, m.tier, m.position, m.id as entry_id, m.contact_id, m.field, m.extension, c.id, c.kind,
+           c.name_details, c.name_list, c.customer_group_id, company.id as company_id, company.name as company_name
     from matches m
     join contacts_contact c on c.id = m.contact_id
       or m.finds_persons and c.company_id = m.contact_id and c.is_active

@@ -17,6 +17,7 @@ def main() -> None:
     django.setup()
     from django.db import connection
 
+    from cmphone.contacts.models import Subject
     from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
     from cmphone.management.commands.serve_demo import raise_on_signals
     from tests.bench.load import make_stale, restore_settings
@@ -26,16 +27,16 @@ def main() -> None:
             change_settings()
             print(STARTED, flush=True)
             while True:
-                rebuild_stale_customer_groups()
+                rebuild_stale_customer_groups(subjects=[Subject.NUMBERS])
                 make_stale()
                 restore_settings()
-                rebuild_stale_customer_groups()
+                rebuild_stale_customer_groups(subjects=[Subject.NUMBERS])
                 change_settings()
         except KeyboardInterrupt:
             # It came in the middle of a statement, maybe.
             connection.close()
             restore_settings()
-            rebuild_stale_customer_groups()
+            rebuild_stale_customer_groups(subjects=[Subject.NUMBERS])
 
 
 def change_settings() -> None:
