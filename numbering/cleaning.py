@@ -44,15 +44,22 @@ _uri_scheme = re.compile(r"(?:tel|phone|callto|sips?):", re.IGNORECASE)
 _angle_brackets = re.compile(r"<([^<>]*\d[^<>]*)>")
 _label = re.compile(r"\A[^+\d(]*[^\W\d_][^:+()]{0,30}:")
 _or = re.compile(r"[;,\n\r|]|\b(?:oder|or|und|and|ou|bzw\.?)\b", re.IGNORECASE)
+_words_of_extensions = "extension|ext|durchwahl|dw|klappe|kl|nebenstelle|nst|apparat|app|poste|interno|int|x"
+_extension_word = re.compile(rf"(?<![^\W\d_])(?:{_words_of_extensions})(?![^\W\d_])", re.IGNORECASE)
 _extension = re.compile(
-    r"(?:;\s*ext\s*=|(?<![^\W\d_])(?:extension|ext|durchwahl|dw|klappe|kl|nebenstelle|nst|apparat|app|poste|interno|int|x)"
+    rf"(?:;\s*ext\s*=|(?<![^\W\d_])(?:{_words_of_extensions})"
     r"\s*[.:]?|\#)\s*(?P<digits>\d{1,7})\s*\)?\s*\Z",
     re.IGNORECASE,
 )
 _remark = re.compile(r"\([^()]*[^\W\d_][^()]*\)|\[[^\[\]]*[^\W\d_][^\[\]]*\]")
+_other_ends = re.compile(r"(?P<number>[^/]*\d{5,}\s*)(?P<ends>(?:/\s*-\s*\d{1,4}\s*)+)")
+_extension_alone = re.compile(r"\s*[1-9]\d{0,4}\s+")
 _zero_in_brackets = re.compile(r"(?<=\d)(\W*)[(\[]\s*0\s*[)\]]")
-_vanity = re.compile(r"\+?[\d\s()./-]*\d[\s()./-]*[A-Za-z]{3,}[A-Za-z\d\s()./-]*")
-_two_extensions = re.compile(r"(?P<line>.*\d\W+\d+\W*-\s*)(?P<first>\d{1,5})\s*/\s*(?P<second>\d{1,5})\s*")
+_vanity = re.compile(r"\+?[\d\s()./-]*\d[\s()./-]*(?:[A-Za-z][\d\s()./-]*){3,}")
+_several_extensions = re.compile(r"(?P<line>.*\d\W+\d+\W*-\s*)(?P<extensions>\d{1,5}(?:\s*/\s*-?\s*\d{1,5})+)\s*")
+# Words between a number and the beginning of another one, as in `Tel. 0211 1234567 Fax 0211 1234568`.
+_words_between = re.compile(r"(?<=\d)[\s.(-]+(?:[^\W\d_]{2,}[\s.:)-]*)+(?=\(?\s*[+0])")
+_remark_behind = re.compile(r"(?<=\d)\s+[^\W\d_]{2,}.*", re.DOTALL)
 _dialled_direct = re.compile(r"\d\W+\d+\W*-\s*(\d{1,5})\s*\Z")
 _dialled_direct_abroad = re.compile(r"\d\W+\d+\W+\d+\W*-\s*(\d{1,5})\s*\Z")
 
@@ -100,7 +107,8 @@ def _from_uri(uri: str) -> str:
     """Take the parts of a telephone URI off (RFC 3966, RFC 3261): `tel:211-1;phone-context=+49;ext=5`."""
     body = unquote(_scheme.sub("", uri, count=1))
     number, *parameters = body.split(";")
-    number = number.split("@")[0].split("?")[0]
+    # Behind a colon a SIP URI may have a password.
+    number = number.split("@")[0].split("?")[0].split(":")[0]
     # In a SIP URI a parameter may follow the host: it does not belong to the number.
     values = dict(p.split("=", 1) for p in parameters if "=" in p)
     context = values.get("phone-context", "")
@@ -114,22 +122,43 @@ def _separate(text: str) -> Iterator[str]:
     # `;ext=12` belongs to the number before it.
     protected = re.sub(r";\s*ext\s*=", " ext ", text, flags=re.IGNORECASE)
     for part in _or.split(protected):
-        yield from _split_at_slash(part)
+        for piece in _split_at_words(part):
+            yield from _split_at_slash(piece)
+
+
+def _split_at_words(part: str) -> Iterator[str]:
+    start = 0
+    for words in _words_between.finditer(part):
+        is_of_the_number = _extension_word.search(words[0])
+        if not is_of_the_number and _count_digits(part[start : words.start()]) >= 6 <= _count_digits(
+            part[words.end() :]
+        ):
+            yield part[start : words.start()]
+            start = words.end()
+    yield part[start:]
 
 
 def _split_at_slash(part: str) -> Iterator[str]:
     """Split `0211 1234567 / 0171 5678` but not `0211/1234567`: what follows must itself begin like a whole number.
-    In `0211 339903-12/13` it is another extension of the same line.
+    In `0211 339903-12/13` it is another extension of the same line, in `0211 33990312/-13` other last digits, and in
+    `12 / 0171 5678` what stands before is one.
     """
-    if (match := _two_extensions.fullmatch(part)) and len(match["first"]) == len(match["second"]):
-        yield match["line"] + match["first"]
-        yield match["line"] + match["second"]
+    if match := _other_ends.fullmatch(part):
+        yield match["number"]
+        for end in re.findall(r"\d+", match["ends"]):
+            yield match["number"].rstrip()[: -len(end)] + end
         return
+    if match := _several_extensions.fullmatch(part):
+        extensions = re.findall(r"\d+", match["extensions"])
+        if len({len(extension) for extension in extensions}) == 1:
+            for extension in extensions:
+                yield match["line"] + extension
+            return
     start = 0
     for slash in re.finditer("/", part):
         before, after = part[start : slash.start()], part[slash.end() :]
         if (
-            _count_digits(before) >= 6
+            (_count_digits(before) >= 6 or _extension_alone.fullmatch(before))
             and re.match(r"[\s(]*(?:\+|0)", after)
             and _count_digits(after.split("/")[0]) >= 6
         ):
@@ -160,8 +189,11 @@ def _read_part(part: str) -> Written:
         extension, text = match["digits"], text[: match.start()]
     text = _remark.sub(" ", text)
     vanity = ""
-    if re.search(r"[A-Za-z]{3}", text) and _vanity.fullmatch(text.strip()):
+    if _vanity.fullmatch(text.strip()):
         vanity = _digits(convert_alpha_characters_in_number(_zero_in_brackets.sub(r"\1", text)))
+    if (match := _remark_behind.search(text)) and _count_digits(text[: match.start()]) >= 5:
+        # `0211 1234567 bis 17`: what stands behind words is no part of the number.
+        text = text[: match.start()]
     return _read_groups(raw, text, extension=extension, vanity=vanity)
 
 

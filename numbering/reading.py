@@ -17,7 +17,7 @@ from numbering.countries import FullNumber
 Kind = Literal["public", "internal", "service", "withheld", "unreadable"]
 
 # Counted up when the rules change, so that indexes built by older rules are built anew.
-RULES_VERSION = 2
+RULES_VERSION = 3
 # Direct dialling into a telephone system: an extension is part of the public number.
 DIRECT_DIALLING_COUNTRIES = frozenset({"49", "43"})
 LONGEST_INTERNAL = 5
@@ -140,9 +140,10 @@ def _read_international(written: Written, plan: Plan) -> Reading:
         if digits:
             rests = _after_international_prefix(digits, plan) if digits.startswith("0") else []
             candidates.append(_choose_full_number(rests or [digits]))
-    possible = [number for number in candidates if number and number.possible]
-    # A zero in brackets is a trunk zero, unless the country has none and the number wants it.
-    return _explicit(possible[0] if possible else candidates[0], written.digits)
+    # A zero in brackets is a trunk zero, unless the number wants it, as Italy's do.
+    numbers = [number for number in candidates if number]
+    best = max(numbers, key=lambda number: (number.valid, number.possible), default=None)
+    return _explicit(best, written.digits)
 
 
 def _read_by_company_line(digits: str, plan: Plan) -> Reading:

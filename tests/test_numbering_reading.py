@@ -75,6 +75,7 @@ def test_a_typed_number_is_completed_by_the_rule_of_the_table(by: str, typed: st
         ("sip:+4921133990312@pbx.example;user=phone", "4921133990312"),
         ('"Maria Anders" <sip:+4921133990312@pbx.example>', "4921133990312"),
         ("callto://+4921133990312", "4921133990312"),
+        ("sips:+4921133990312:5061@pbx.example", "4921133990312"),
         ("Tel.: 0211/33990312", "4921133990312"),
         ("Büro 2: 0211 33990312", "4921133990312"),
         ("0211 33990312 (Büro)", "4921133990312"),
@@ -122,6 +123,12 @@ def test_an_extension_is_dialled_with_the_number_in_germany_and_austria_and_kept
         ("0211 1234567 oder 0171 5678901", ["492111234567", "491715678901"]),
         ("+49 211 1234567 +49 171 5678901", ["492111234567", "491715678901"]),
         ("0211 339903-12/13", ["4921133990312", "4921133990313"]),
+        ("0211 33990310/-11/-12", ["4921133990310", "4921133990311", "4921133990312"]),
+        ("0211 339903-10/-11", ["4921133990310", "4921133990311"]),
+        ("Tel. 0211/1234567 Fax 0211/1234568", ["492111234567", "492111234568"]),
+        ("0211 1234567 mobil: 0171 5678901", ["492111234567", "491715678901"]),
+        ("0211 1234567 bis 70", ["492111234567"]),
+        ("0211 1234567 (nur 8-12 Uhr)", ["492111234567"]),
         ("0211/1234567", ["492111234567"]),
         ("+49 (0) 211 / 339903-12", ["4921133990312"]),
     ],
@@ -130,8 +137,20 @@ def test_every_number_of_a_field_is_read(typed: str, canonicals: list[str]) -> N
     assert [reading.canonical for reading in read_typed(typed, plan())] == canonicals
 
 
+def test_an_extension_and_a_whole_number_in_one_field_are_two_numbers() -> None:
+    readings = read_typed("12 / 0171 5678901", plan("49/211/339903"))
+
+    assert [reading.canonical for reading in readings] == ["4921133990312", "491715678901"]
+
+
+def test_a_zero_in_brackets_is_kept_where_the_number_wants_it() -> None:
+    assert read_one("+39 (0)6 39733434", plan("49//")).canonical == "390639733434"
+    assert read_one("+44 (0)20 7946 0958", plan("49//")).canonical == "442079460958"
+
+
 def test_vanity_letters_are_digits_only_where_they_make_a_number() -> None:
     assert read_one("1-800-FLOWERS", plan("1//")).canonical == "18003569377"
+    assert read_one("1-800-GO-FEDEX", plan("1//")).canonical == "18004633339"
     assert read_one("0211 1234567 Buero", plan()).canonical == "492111234567"
 
 
