@@ -22,7 +22,8 @@ from numbering.services import index_contacts
 
 logger = logging.getLogger(__name__)
 
-BATCH = 1000
+# Larger ones are faster, but keep the processor from look-ups for longer at a time (docs/performance.md).
+BATCH = 200
 # Companies first: a person's name may contain the company's.
 KINDS = (ContactKind.COMPANY.value, ContactKind.PERSON.value)
 # Look-ups wait for the numbers, and only people for the names.
