@@ -17,7 +17,7 @@ from numbering.countries import FullNumber
 Kind = Literal["public", "internal", "service", "withheld", "unreadable"]
 
 # Counted up when the rules change, so that indexes built by older rules are built anew.
-RULES_VERSION = 3
+RULES_VERSION = 4
 # Direct dialling into a telephone system: an extension is part of the public number.
 DIRECT_DIALLING_COUNTRIES = frozenset({"49", "43"})
 LONGEST_INTERNAL = 5
@@ -122,16 +122,28 @@ def _read_digits(written: Written, plan: Plan) -> Reading:
     rests = _after_international_prefix(digits, plan)
     abroad = _choose_full_number(rests)
     # What is no zero may also be the beginning of something else.
-    if rests and (digits.startswith("0") or (abroad and abroad.possible)):
+    if abroad and abroad.possible:
         return _explicit(abroad, digits)
     if digits.startswith("0"):
-        rest = digits.removeprefix(plan.trunk)
-        return _accept(countries.read_full_number(plan.country + rest), "national") or _unread(digits)
+        national = _read_behind_trunk_prefix(digits, plan)
+        # Israel calls abroad by 015, and has numbers that begin with 15 and a trunk prefix in front.
+        if rests and not (national and national.valid and not digits.startswith(plan.trunk * 2)):
+            return _explicit(abroad, digits)
+        return _accept(national, "national") or _unread(digits)
     if plan.company_line:
         return _read_by_company_line(digits, plan)
     if plan.area:
         return _read_by_area(digits, plan) or _unread(digits)
     return _accept(countries.read_national_number(digits, plan.country), "national") or _unread(digits)
+
+
+def _read_behind_trunk_prefix(digits: str, plan: Plan) -> FullNumber | None:
+    number = countries.read_full_number(plan.country + digits.removeprefix(plan.trunk))
+    if number and number.possible:
+        return number
+    # In Brazil the code of a carrier may follow the trunk prefix.
+    with_carrier = countries.read_national_number(digits, plan.country)
+    return with_carrier if with_carrier and with_carrier.valid else number
 
 
 def _read_international(written: Written, plan: Plan) -> Reading:
@@ -330,8 +342,9 @@ def _complete_in_every_way(digits: str, site: Plan) -> Iterator[tuple[str, str]]
     yield "complete", digits
     for behind in outside:
         yield "outside_complete", behind
-    if not (site.trunk.startswith("0") and digits.startswith("0")):
-        yield "national_without_trunk", site.country + digits
+    for national in (digits, *outside):
+        if not (site.trunk.startswith("0") and national.startswith("0")):
+            yield "national_without_trunk", site.country + national
 
 
 def _behind_outside_code(digits: str, site: Plan) -> list[str]:

@@ -52,6 +52,9 @@ def read_one(typed: str, by: Plan) -> Reading:
         ("39//", "06 39733434", "390639733434", "national"),
         ("45//", "33 31 99 91", "4533319991", "national"),
         ("36//", "06 1 234 5678", "3612345678", "national"),
+        # A carrier's code behind the trunk prefix; a number that begins like a call abroad.
+        ("55//", "0 15 11 3033-5446", "551130335446", "national"),
+        ("972//", "0151 1234 0000", "97215112340000", "national"),
         ("7//", "8 (495) 123-45-67", "74951234567", "national"),
     ],
 )
