@@ -110,6 +110,9 @@ def _from_uri(uri: str) -> str:
     # Behind a colon a SIP URI may have a password.
     number = number.split("@")[0].split("?")[0].split(":")[0]
     # In a SIP URI a parameter may follow the host: it does not belong to the number.
+    if uri.lower().startswith("sip") and re.search(r"[^\W\d_]", number):
+        # The name of an account, whatever digits are in it.
+        return ""
     values = dict(p.split("=", 1) for p in parameters if "=" in p)
     context = values.get("phone-context", "")
     if re.fullmatch(r"\+[\d.()-]+", context) and not number.lstrip().startswith("+"):

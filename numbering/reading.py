@@ -17,7 +17,7 @@ from numbering.countries import FullNumber
 Kind = Literal["public", "internal", "service", "withheld", "unreadable"]
 
 # Counted up when the rules change, so that indexes built by older rules are built anew.
-RULES_VERSION = 4
+RULES_VERSION = 5
 # Direct dialling into a telephone system: an extension is part of the public number.
 DIRECT_DIALLING_COUNTRIES = frozenset({"49", "43"})
 LONGEST_INTERNAL = 5
@@ -368,7 +368,9 @@ def list_endings(readings: Sequence[Reading], site: Plan) -> tuple[str, ...]:
     Those are the digits as they came, and what follows an outside-line code, without zeros in front; from
     SHORTEST_ENDING digits on.
     """
-    if readings[0].rule in {"international", "outside_international"}:
+    # Of what a customer group's plan makes of it nothing may show: the group may be hidden from who asks.
+    first = next((reading for reading in readings if not reading.plan_key), readings[0])
+    if first.rule in {"international", "outside_international"}:
         return ()
     digits = next((r.canonical for r in reversed(readings) if r.rule in {"digits", "complete"}), "")
     bare = (each.lstrip("0") for each in (digits, *_behind_outside_code(digits, site)))

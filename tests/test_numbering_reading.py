@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from numbering import countries
 from numbering.cleaning import clean
-from numbering.reading import Plan, Reading, is_withheld, read_presented, read_typed
+from numbering.reading import Plan, Reading, is_withheld, list_endings, read_presented, read_typed
 
 
 def plan(text: str = "49//", **values: object) -> Plan:
@@ -138,6 +138,20 @@ def test_an_extension_is_dialled_with_the_number_in_germany_and_austria_and_kept
 )
 def test_every_number_of_a_field_is_read(typed: str, canonicals: list[str]) -> None:
     assert [reading.canonical for reading in read_typed(typed, plan())] == canonicals
+
+
+@pytest.mark.parametrize("uri", ["sip:anders42@pbx.example", '"Anonymous" <sip:c8oqz84zk7z@privacy.example>'])
+def test_the_name_of_an_account_is_no_number(uri: str) -> None:
+    assert [reading.canonical for reading in read_presented(uri, plan())] == [""]
+    assert [reading.canonical for reading in read_typed(uri, plan())] == [""]
+
+
+def test_the_plan_of_a_group_does_not_decide_whether_ends_are_compared() -> None:
+    site, group = plan(international="1"), plan("49/211/", key="7")
+
+    assert list_endings(read_presented("12905111", site, [group]), site) == list_endings(
+        read_presented("12905111", site), site
+    )
 
 
 def test_an_extension_and_a_whole_number_in_one_field_are_two_numbers() -> None:
