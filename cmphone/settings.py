@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "cmphone",
     "cmphone.properties",
+    "cmphone.access",
     "cmphone.contacts",
     "cmphone.api",
     "cmphone.web",

@@ -70,7 +70,9 @@ class EndReason(models.TextChoices):
     NONE = "", "–"
     LOGGED_OUT = "logged-out", _("logged out")
     ENDED_BY_ADMINISTRATOR = "ended-by-administrator", _("ended by an administrator")
+    ENDED_BY_USER = "ended-by-user", _("ended by the user in the profile")
     TIMED_OUT = "timed-out", _("timed out")
+    REPLACED = "replaced", _("seat taken over by another client of the user")
 
 
 class Session(models.Model):
@@ -140,6 +142,27 @@ class Session(models.Model):
         age = self.read_at - self.last_seen_at
         # Negative: the clock of the database was set back.
         return age < timedelta(0) or age >= min(TOUCH_AFTER_AT_MOST, self.timeout / 4)
+
+
+class HourlyUsage(models.Model):
+    """How a pool was used in one hour, begun at `hour`.  Kept for good: a row an hour is little."""
+
+    # Not a reference: the history outlives a pool that a later licence no longer has.
+    pool_name = models.CharField(_("pool"), max_length=50)
+    hour = models.DateTimeField(_("hour"))
+    licensed = models.PositiveIntegerField(_("licences"), help_text=_("At the last look in this hour."))
+    peak = models.PositiveIntegerField(_("peak"), default=0, help_text=_("Most seats in use at the same time."))
+    claims = models.PositiveIntegerField(_("claims"), default=0, help_text=_("Seats given to clients that had none."))
+    refused = models.PositiveIntegerField(_("refused"), default=0, help_text=_("Clients told that no seat is free."))
+
+    class Meta:
+        verbose_name = _("use in one hour")
+        verbose_name_plural = _("use over time")
+        ordering = ["-hour", "pool_name"]
+        constraints = [models.UniqueConstraint(fields=["pool_name", "hour"], name="one_row_of_a_pool_and_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.pool_name} {localtime(self.hour):%Y-%m-%d %H:%M}"
 
 
 class ReplacedToken(models.Model):

@@ -39,6 +39,12 @@ def seconds(value: str) -> str | None:
     return gettext_noop("Enter a whole number of seconds from 30 to 604800.")
 
 
+def days(value: str) -> str | None:
+    if re.fullmatch(r"[0-9]{1,4}", value) and 1 <= int(value) <= 3650:
+        return None
+    return gettext_noop("Enter a whole number of days from 1 to 3650.")
+
+
 def seconds_or_nothing(value: str) -> str | None:
     return seconds(value) if value else None
 
@@ -73,6 +79,8 @@ COMPANY_MATCH = "lookup.match.company"
 TAIL_MATCH = "lookup.match.tail"
 SESSION_TIMEOUT = "server.session.timeout"
 REST_SESSION_TIMEOUT = "server.session.timeout.REST"
+SESSION_TAKEOVER = "server.session.takeover"
+SESSION_ARCHIVE = "server.session.archive.timeout"
 
 DEFINITIONS = {
     definition.name: definition
@@ -148,6 +156,18 @@ DEFINITIONS = {
                 "The same for CM/Phone clients and other users of the REST API: the seat of a client that crashed is "
                 "free again after this time. Empty: server.session.timeout."
             ),
+        ),
+        PropertyDefinition(
+            SESSION_TAKEOVER,
+            FALSE,
+            truth,
+            _(
+                "true: when every seat is taken, a client gets the one of its own user's session that has been "
+                "silent for longest, and for half of its time-out at least. Never that of another user."
+            ),
+        ),
+        PropertyDefinition(
+            SESSION_ARCHIVE, "31", days, _("Days after which a session that has ended is removed from the list.")
         ),
     )
 }
