@@ -1,40 +1,23 @@
-"""Brings licences into force, gives seats to clients and takes them back.
+"""Gives seats to clients and takes them back.
 
 Seats are counted under the lock of their pool's row, by the clock of the database.  A session whose time is
 over holds no seat, whether or not its row says so already.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-import psycopg
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from django.conf import settings
 from django.contrib.auth.models import AbstractUser
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext
 
-from cmphone.problems import NotAuthenticated, Unavailable
-from license.files import (
-    PRODUCT,
-    REST_POOL,
-    License,
-    LicenseFileError,
-    Refusal,
-    Section,
-    format_public_key,
-    has_expired,
-    parse_license,
-    read_public_key,
-    verify_license,
-    verify_section,
-)
-from license.keys import find_accepted_key, is_accepted
-from license.models import EndReason, LicenseFile, Pool, ReplacedToken, Session
-from license.problems import LicenseExpired, LicenseMissing, LicenseRefused, NoFreeLicense
+from cmphone.problems import NotAuthenticated
+from license.files import PRODUCT, REST_POOL, has_expired
+from license.keys import is_accepted
+from license.models import EndReason, Pool, ReplacedToken, Session
+from license.problems import LicenseExpired, LicenseMissing, NoFreeLicense
 from license.selectors import (
     LIVE_SINCE,
     LIVE_SINCE_SQL,
@@ -46,9 +29,7 @@ from license.selectors import (
     site_day,
 )
 from license.tokens import hash_token, make_token
-
-# How long a statement waits for others that count the same seats; then the client is told to try again.
-WAIT_AT_MOST = timedelta(seconds=5)
+from license.waiting import bounded_wait
 
 _TIMED_OUT = f"ended_at = last_seen_at + {TIMEOUT_SQL}, end_reason = '{EndReason.TIMED_OUT.value}'"
 
@@ -62,39 +43,6 @@ class Claim:
     is_new: bool
     licensed: int
     in_use: int
-
-
-def import_license(*, text: str | bytes, imported_by: AbstractUser | None) -> LicenseFile:
-    """Bring a licence into force instead of the one before, at once and with all its pools.
-
-    Sessions keep their seats, also where the new licence has fewer.  None: imported by command.
-    Raises LicenseRefused, with nothing changed: also for a licence that has expired already.
-    """
-    key = find_accepted_key()
-    if key is None:
-        raise LicenseRefused(Refusal.UNUSABLE_KEY)
-    try:
-        granted = parse_license(text)
-    except LicenseFileError as error:
-        raise LicenseRefused(error.code, line=error.line, subject=error.subject) from error
-    with transaction.atomic(), _bounded_wait():
-        with connection.cursor() as cursor:
-            # One import after the other; claims go on until their pool's row is written.
-            cursor.execute("lock table license_licensefile in share row exclusive mode")
-            cursor.execute(f"select {NOW_SQL}")
-            (now,) = cursor.fetchone()
-        _require_valid(granted, public_key=key, today=site_day(now))
-        license_file = LicenseFile.objects.create(
-            text=granted.text,
-            public_key=format_public_key(key),
-            imported_at=now,
-            imported_by_id=None if imported_by is None else imported_by.pk,
-        )
-        for section in granted.sections:
-            Pool.objects.update_or_create(name=section.name, defaults=_pool_values(section, license_file))
-        # Only the REST pool ever has sessions, and every licence has that.
-        Pool.objects.exclude(license_file=license_file).delete()
-    return license_file
 
 
 def claim_seat(
@@ -115,7 +63,7 @@ def claim_seat(
     Unavailable when others held the pool for too long.
     """
     token = make_token()
-    with transaction.atomic(), _bounded_wait():
+    with transaction.atomic(), bounded_wait():
         # Lock the pool, not the seats: two clients that come first have no seat row to lock yet.
         pool = Pool.objects.select_for_update(no_key=True).filter(name=REST_POOL).first()
         count = None if pool is None else _count_seats(pool, user=user, client_id=client_id)
@@ -293,51 +241,3 @@ def _explain_dead_token(token_hash: bytes | memoryview) -> NotAuthenticated:
     if session.end_reason == EndReason.TIMED_OUT or (session.ended_at is None and session.is_timed_out):
         return NotAuthenticated(gettext("This session has timed out."), reason=EndReason.TIMED_OUT.value)
     return NotAuthenticated()
-
-
-def _require_valid(granted: License, *, public_key: Ed25519PublicKey, today: date) -> None:
-    try:
-        verify_license(granted, public_key=public_key, today=today)
-    except LicenseFileError as error:
-        code = error.code
-        if code is Refusal.BAD_SIGNATURE and settings.PRODUCTION and _is_signed_with_demo_key(granted):
-            code = Refusal.DEMO_SIGNED
-        raise LicenseRefused(code, line=error.line, subject=error.subject) from error
-
-
-def _is_signed_with_demo_key(granted: License) -> bool:
-    demo_key = read_public_key(settings.DEMO_LICENSE_PUBLIC_KEY)
-    try:
-        for section in granted.sections:
-            verify_section(section, public_key=demo_key)
-    except LicenseFileError:
-        return False
-    return True
-
-
-def _pool_values(section: Section, license_file: LicenseFile) -> dict[str, object]:
-    return {
-        "license_file": license_file,
-        "contract_party": section.contract_party,
-        "products": ", ".join(section.products),
-        "version": section.version,
-        "expires_on": section.expires_on,
-        "licensed": section.licensed,
-    }
-
-
-@contextmanager
-def _bounded_wait() -> Iterator[None]:
-    """Let no statement of this transaction run longer than WAIT_AT_MOST; one that does raises Unavailable."""
-    # Not lock_timeout: in a queue for a row PostgreSQL waits for two locks, and counts each alone.
-    with connection.cursor() as cursor:
-        cursor.execute(f"set local statement_timeout = {round(WAIT_AT_MOST.total_seconds() * 1000)}")
-    try:
-        yield
-    except OperationalError as error:
-        if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
-            raise Unavailable(
-                gettext("Others hold the licence for too long. Try again."),
-                retry_after=math.ceil(WAIT_AT_MOST.total_seconds()),
-            ) from error
-        raise

@@ -8,8 +8,9 @@ from django.urls import reverse
 
 from cmphone.contacts.models import User
 from cmphone.problems import NotAuthenticated
+from license.importing import import_license
 from license.models import LicenseFile, Pool, Session
-from license.services import authenticate, claim_seat, import_license
+from license.services import authenticate, claim_seat
 from tests.licenses import make_license, make_section
 
 pytestmark = pytest.mark.django_db

@@ -16,10 +16,11 @@ from pytest_django import Settings
 from cmphone.contacts.models import User
 from license.checks import check_public_key
 from license.files import PRODUCT, Refusal, format_public_key, parse_license, verify_license
+from license.importing import import_license
 from license.models import LicenseFile, Pool
 from license.problems import LicenseMissing, LicenseRefused
 from license.selectors import PoolState, find_pool_state, list_pool_states
-from license.services import claim_seat, import_license
+from license.services import claim_seat
 from tests.licenses import DEMO_KEY, DEMO_LICENSE, make_license, make_section
 
 pytestmark = pytest.mark.django_db

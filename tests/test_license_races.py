@@ -11,11 +11,12 @@ from django.db import connection, transaction
 
 from cmphone.contacts.models import User
 from cmphone.problems import NotAuthenticated, Unavailable
-from license import services
+from license import waiting
+from license.importing import import_license
 from license.models import LicenseFile, Pool, Session
 from license.problems import NoFreeLicense
 from license.selectors import find_pool_state, find_session
-from license.services import Claim, authenticate, claim_seat, import_license, release_seat, renew_session
+from license.services import Claim, authenticate, claim_seat, release_seat, renew_session
 from tests.licenses import make_license, make_section
 from tests.locks import start, wait_for_waiting
 
@@ -144,7 +145,7 @@ def test_imports_come_one_after_the_other(threads: ThreadPoolExecutor) -> None:
 def test_a_claim_gives_up_after_its_limit(
     threads: ThreadPoolExecutor, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "WAIT_AT_MOST", timedelta(seconds=0.3))
+    monkeypatch.setattr(waiting, "WAIT_AT_MOST", timedelta(seconds=0.3))
     with transaction.atomic():
         lock_pool()
         started_at = time.monotonic()

@@ -11,6 +11,7 @@ from cmphone.contacts.models import User
 from cmphone.problems import NotAuthenticated
 from cmphone.properties.registry import REST_SESSION_TIMEOUT
 from cmphone.properties.services import set_property
+from license.importing import import_license
 from license.models import EndReason, Pool, ReplacedToken, Session
 from license.problems import LicenseExpired, LicenseMissing, NoFreeLicense
 from license.selectors import find_pool_state, find_session, list_live_sessions, list_sessions, site_day
@@ -20,7 +21,6 @@ from license.services import (
     claim_seat,
     end_session,
     end_timed_out_sessions,
-    import_license,
     release_seat,
     renew_session,
 )

@@ -11,8 +11,8 @@ from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.contacts.site_file import apply_site
 from cmphone.contacts.site_tables import SiteFileError, parse_site
 from cmphone.problems import Problem
+from license.importing import import_license
 from license.models import LicenseFile
-from license.services import import_license
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from cmphone.problems import Problem
 from license.files import KNOWN_SECTIONS, MAX_BYTES, REST_POOL
-from license.services import import_license
+from license.importing import import_license
 
 
 class Command(BaseCommand):
