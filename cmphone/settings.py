@@ -124,6 +124,7 @@ DATABASES = {"default": database_from_url(embedded.database_url())}
 REDIS_URL = embedded.redis_url()
 
 AUTH_USER_MODEL = "contacts.User"
+AUTHENTICATION_BACKENDS = ["cmphone.access.backends.PasswordBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -152,7 +153,8 @@ SECURE_REDIRECT_EXEMPT = [r"^health/"]
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 # Only behind a proxy that sets the header itself; else a client could claim to come by HTTPS.
-if read_flag("CMPHONE_BEHIND_PROXY", default=False):
+BEHIND_PROXY = read_flag("CMPHONE_BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # A body is at most this long, in bytes; a longer one is refused with 413 before it is read.
@@ -197,6 +199,9 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "end timed-out sessions": {"task": "license.tasks.end_timed_out_sessions", "schedule": 60.0},
+    "record the use of seats": {"task": "license.tasks.record_use", "schedule": 60.0},
+    "remove archived sessions": {"task": "license.tasks.remove_archived_sessions", "schedule": 3600.0},
+    "forget failed log-ins": {"task": "cmphone.access.tasks.remove_forgotten_failures", "schedule": 3600.0},
     "rebuild what a changed setting affects": {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,

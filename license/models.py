@@ -100,9 +100,11 @@ class Session(models.Model):
         _("reason"), max_length=30, blank=True, choices=EndReason.choices, default=EndReason.NONE
     )
 
-    # Not columns: what selectors.list_sessions reads along in the same statement.
+    # Not columns: what is read along in the same statement, the first two by selectors.list_sessions.
     read_at: datetime
     timeout: timedelta
+    config_version: str
+    templates_version: str
 
     class Meta:
         verbose_name = _("session")

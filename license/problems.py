@@ -49,6 +49,12 @@ class NoFreeLicense(Problem):
 
     slug, title, status = "no-free-license", _("Every seat of the licence is taken."), 409
 
+    def __init__(self, *, licensed: int, in_use: int, retry_after: int) -> None:
+        detail = gettext("All %(licensed)d seats are in use.") % {"licensed": licensed}
+        super().__init__(detail, retry_after=retry_after, licensed=licensed, in_use=in_use)
+        self.licensed = licensed
+        self.in_use = in_use
+
 
 class LicenseMissing(Problem):
     """No licence for CM/Phone is in force."""

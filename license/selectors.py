@@ -6,10 +6,17 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Count, DateTimeField, DurationField, Q, QuerySet
+from django.db.models import CharField, Count, DateTimeField, DurationField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from cmphone.properties.registry import DEFINITIONS, REST_SESSION_TIMEOUT, SESSION_TIMEOUT
+from cmphone.properties.registry import (
+    DEFINITIONS,
+    REST_SESSION_TIMEOUT,
+    SESSION_ARCHIVE,
+    SESSION_TAKEOVER,
+    SESSION_TIMEOUT,
+    TRUE,
+)
 from license.files import REST_POOL
 from license.keys import is_accepted
 from license.models import Pool, Session
@@ -26,6 +33,11 @@ TIMEOUT_SQL = (
     f"coalesce(nullif({_property_sql(REST_SESSION_TIMEOUT)}, ''), {_property_sql(SESSION_TIMEOUT)})::integer "
     "* interval '1 second'"
 )
+TAKEOVER_SQL = f"{_property_sql(SESSION_TAKEOVER)} = '{TRUE}'"
+ARCHIVE_SQL = f"{_property_sql(SESSION_ARCHIVE)}::integer * interval '1 day'"
+# What a client that logs in or shows that it lives is told along with it.
+_VERSION_SQL = "coalesce((select {} from properties_configurationversion where id = 1), 0)::text"
+CONFIG_VERSION_SQL, TEMPLATES_VERSION_SQL = map(_VERSION_SQL.format, ("number", "templates_number"))
 # Not now(): that is when the transaction began, and it may have waited for a lock since.
 NOW_SQL = "statement_timestamp()"
 LIVE_SINCE_SQL = f"{NOW_SQL} - {TIMEOUT_SQL}"
@@ -33,6 +45,9 @@ LIVE_SINCE_SQL = f"{NOW_SQL} - {TIMEOUT_SQL}"
 NOW = RawSQL(NOW_SQL, (), output_field=DateTimeField())  # noqa: S611
 TIMEOUT = RawSQL(TIMEOUT_SQL, (), output_field=DurationField())  # noqa: S611
 LIVE_SINCE = RawSQL(LIVE_SINCE_SQL, (), output_field=DateTimeField())  # noqa: S611
+ARCHIVED_UNTIL = RawSQL(f"{NOW_SQL} - {ARCHIVE_SQL}", (), output_field=DateTimeField())  # noqa: S611
+CONFIG_VERSION = RawSQL(CONFIG_VERSION_SQL, (), output_field=CharField())  # noqa: S611
+TEMPLATES_VERSION = RawSQL(TEMPLATES_VERSION_SQL, (), output_field=CharField())  # noqa: S611
 
 
 @dataclass(frozen=True)
@@ -92,8 +107,14 @@ def site_day(moment: datetime) -> date:
 
 
 def find_session(token: str) -> Session | None:
-    """Return the session whose token this is, ended or not, with its user, `read_at` and `timeout`."""
-    return list_sessions().filter(token_hash=hash_token(token)).first()
+    """Return the session whose token this is, ended or not, with its user, `read_at`, `timeout` and the versions."""
+    return (
+        list_sessions()
+        # The model declares these names for whoever reads them.
+        .annotate(config_version=CONFIG_VERSION, templates_version=TEMPLATES_VERSION)  # type: ignore[no-redef]
+        .filter(token_hash=hash_token(token))
+        .first()
+    )
 
 
 def list_sessions() -> QuerySet[Session]:

@@ -18,9 +18,21 @@ WAIT_AT_MOST = timedelta(seconds=5)
 @contextmanager
 def bounded_wait() -> Iterator[None]:
     """Let no statement of this transaction run longer than WAIT_AT_MOST; one that does raises Unavailable."""
-    # Not lock_timeout: in a queue for a row PostgreSQL waits for two locks, and counts each alone.
     with connection.cursor() as cursor:
-        cursor.execute(f"set local statement_timeout = {round(WAIT_AT_MOST.total_seconds() * 1000)}")
+        cursor.execute(limit_wait())
+    with explain_long_wait():
+        yield
+
+
+def limit_wait() -> str:
+    """Return the statement that makes later ones of its transaction end after WAIT_AT_MOST."""
+    # Not lock_timeout: in a queue for a row PostgreSQL waits for two locks, and counts each alone.
+    return f"set local statement_timeout = {round(WAIT_AT_MOST.total_seconds() * 1000)}"
+
+
+@contextmanager
+def explain_long_wait() -> Iterator[None]:
+    """Raise Unavailable where a statement ran out of time."""
     try:
         yield
     except OperationalError as error:

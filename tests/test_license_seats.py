@@ -174,7 +174,7 @@ class TestClaim:
             claim()
         assert find_pool_state() is None
 
-    def test_a_claim_costs_four_statements(self) -> None:
+    def test_a_claim_costs_three_statements(self) -> None:
         user = make_user()
 
         def count_statements() -> int:
@@ -182,12 +182,12 @@ class TestClaim:
                 claim_seat(user=user, client_id="client")
             return sum("SAVEPOINT" not in query["sql"] for query in queries)
 
-        assert count_statements() == 4
+        assert count_statements() == 3
         renewing = count_statements()
-        assert renewing == 4
+        assert renewing == 3
         age(Session.objects.get(), 301)
         after_a_time_out = count_statements()
-        assert after_a_time_out == 4
+        assert after_a_time_out == 3
         assert Session.objects.count() == 2
 
 

@@ -70,12 +70,12 @@ class ApiKey(models.Model):
 
 
 class FailedLogin(models.Model):
-    """Log-ins that failed in a row: of one user name from one address, or, with an empty name, of any from there.
-
-    A row that nobody adds to for a while counts as none.
+    """Log-ins that failed in a row from an address: of one user name, or, without one, of any that is not at home
+    there.  A row that nobody adds to for a while counts as none.
     """
 
-    username = models.CharField(max_length=150, blank=True)
+    # Not the name: now and then somebody types the password there.
+    name_hash = models.BinaryField(max_length=32)
     address = models.GenericIPAddressField(_("address"))
     failures = models.PositiveIntegerField(_("failures"))
     last_failed_at = models.DateTimeField(_("last failure"))
@@ -83,8 +83,8 @@ class FailedLogin(models.Model):
     class Meta:
         verbose_name = _("failed log-ins")
         verbose_name_plural = _("failed log-ins")
-        constraints = [models.UniqueConstraint(fields=["username", "address"], name="one_row_of_a_name_and_address")]
+        constraints = [models.UniqueConstraint(fields=["address", "name_hash"], name="one_row_of_an_address_and_name")]
         indexes = [models.Index(fields=["last_failed_at"], name="failed_login_age")]
 
     def __str__(self) -> str:
-        return f"{self.username} {self.address}"
+        return str(self.address)

@@ -13,7 +13,7 @@ from cmphone.api.documentation import problems
 from cmphone.api.notation import format_time
 from cmphone.contacts.models import User
 from cmphone.problems import NotAuthenticated
-from cmphone.properties.selectors import get_versions
+from license.files import REST_POOL
 from license.models import Session
 from license.services import Claim, claim_seat, release_seat
 
@@ -95,7 +95,7 @@ def describe_claim(claim: Claim, user: User) -> dict[str, object]:
             "display_name": user.display_name,
             "language": user.language,
         },
-        "license": {"pool": claim.session.pool.name, "licensed": claim.licensed, "in_use": claim.in_use},
+        "license": {"pool": REST_POOL, "licensed": claim.licensed, "in_use": claim.in_use},
         **describe_state(claim.session),
     }
 
@@ -107,11 +107,10 @@ def heartbeat_seconds(session: Session) -> int:
 
 def describe_state(session: Session) -> dict[str, object]:
     """Return what every heartbeat tells: until when the session lives, and whether to reload settings or templates."""
-    config_version, templates_version = get_versions()
     return {
         "expires_at": format_time(session.expires_at),
-        "config_version": config_version,
-        "templates_version": templates_version,
+        "config_version": session.config_version,
+        "templates_version": session.templates_version,
     }
 
 

@@ -1,0 +1,11 @@
+"""Background jobs of access."""
+
+from celery import shared_task
+
+from cmphone.access import services
+
+
+@shared_task(name="cmphone.access.tasks.remove_forgotten_failures", ignore_result=True)
+def remove_forgotten_failures() -> None:
+    """Remove failed log-ins that count no more."""
+    services.remove_forgotten_failures()
