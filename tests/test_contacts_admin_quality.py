@@ -11,10 +11,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from cmphone.contacts.admin import quality
-from cmphone.contacts.admin.csv_cells import defuse
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.models import Contact, ContactField, CustomerGroup, User
 from cmphone.contacts.services import draft_contact, save_contact
+from cmphone.csv_cells import defuse
 from numbering.models import IndexEntry
 from numbering.quality import Place, find_canonical, list_doubtful, list_shared
 from tests.admin_pages import NOWHERE, list_names, log_in_as, read, url_of

@@ -22,11 +22,11 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override as override_language
 
-from cmphone.contacts.admin.csv_cells import write_csv
 from cmphone.contacts.admin.readings import describe, label_field
 from cmphone.contacts.admin.rights import list_viewable
 from cmphone.contacts.configuration import Configuration, get_current_configuration
 from cmphone.contacts.models import DoubtfulNumber
+from cmphone.csv_cells import write_csv
 from numbering.quality import (
     DoubtfulEntry,
     Place,
