@@ -86,10 +86,21 @@ class SessionToken:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyHash:
+    """A program that asks with an API key.  Its use is written down `touch_after` the last time."""
+
+    key_hash: bytes
+    touch_after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class KnownUser:
     """Somebody who has shown otherwise who he is, such as an administrator with his cookie."""
 
     user_id: int
+
+
+Asker = SessionToken | KeyHash | KnownUser
 
 
 # `visible`: the customer groups whose contacts the user may view.  The database keeps them beside the user, true at
@@ -103,6 +114,17 @@ _ASKS_BY_SESSION = """
     join contacts_access a on a.user_id = u.id
     where s.token_hash = %(token_hash)s and s.ended_at is null and u.is_active
       and s.last_seen_at > statement_timestamp() - %(timeout)s
+"""
+_ASKS_BY_KEY = """
+    select u.id, u.language, a.visible_groups as visible, a.case_groups, a.can_create,
+           k.last_used_at is null
+           or k.last_used_at not between statement_timestamp() - %(touch_after)s and statement_timestamp()
+           as is_touch_due
+    from access_apikey k
+    join contacts_user u on u.id = k.user_id
+    join contacts_access a on a.user_id = u.id
+    where k.key_hash = %(key_hash)s and k.revoked_at is null and u.is_active and 'lookup' = any (k.scopes)
+      and (k.expires_at is null or k.expires_at > statement_timestamp())
 """
 _ASKS_BY_ID = """
     select u.id, u.language, a.visible_groups as visible, a.case_groups, a.can_create, false as is_touch_due
@@ -181,6 +203,7 @@ def _number_parameters(statement: str) -> tuple[str, tuple[str, ...]]:
 
 _ASKS = {
     SessionToken: f"with me as materialized ({_ASKS_BY_SESSION})",
+    KeyHash: f"with me as materialized ({_ASKS_BY_KEY})",
     KnownUser: f"with me as materialized ({_ASKS_BY_ID})",
 }
 _FIND_CALLERS, _FIND_CALLERS_OF_MANY = (
@@ -220,7 +243,11 @@ _Key = tuple[int, int, str, str]
 
 
 def find_callers(
-    *, who: SessionToken | KnownUser, numbers: Sequence[Sequence[Reading]], site: Plan, tiers: Tiers = ALL_TIERS
+    *,
+    who: SessionToken | KeyHash | KnownUser,
+    numbers: Sequence[Sequence[Reading]],
+    site: Plan,
+    tiers: Tiers = ALL_TIERS,
 ) -> Search:
     """Return the contacts that have each number, of those who asks may view; one statement for all numbers.
 
@@ -231,10 +258,13 @@ def find_callers(
     for n, readings in enumerate(numbers):
         keys.add(n, readings, site, tiers)
     parameters: dict[str, Any] = dict(keys.make_parameters())
-    if isinstance(who, SessionToken):
-        parameters |= {"token_hash": who.token_hash, "timeout": who.timeout, "touch_after": who.touch_after}
-    else:
-        parameters["user_id"] = who.user_id
+    match who:
+        case SessionToken():
+            parameters |= {"token_hash": who.token_hash, "timeout": who.timeout, "touch_after": who.touch_after}
+        case KeyHash():
+            parameters |= {"key_hash": who.key_hash, "touch_after": who.touch_after}
+        case KnownUser():
+            parameters["user_id"] = who.user_id
     find = _FIND_NOBODY if not keys else _FIND_CALLERS if len(numbers) == 1 else _FIND_CALLERS_OF_MANY
     statement, names = find[type(who)]
     with _prepared_cursor() as cursor:

@@ -112,7 +112,9 @@ def find_wait(*, username: str, address: str) -> tuple[timedelta, bool]:
                    )
             from access_failedlogin f
             where f.address = %(address)s and f.name_hash in (%(any)s, %(name)s)
-              and f.last_failed_at between statement_timestamp() - make_interval(secs => %(forgotten)s) and statement_timestamp()
+              and f.last_failed_at > statement_timestamp() - make_interval(secs => %(forgotten)s)
+              -- In the future: the clock of the database was set back.
+              and f.last_failed_at <= statement_timestamp()
             """,
             {
                 "username": username,
@@ -143,8 +145,8 @@ def count_failure(*, username: str, address: str) -> None:
             values (%(any)s, %(address)s, 1, statement_timestamp()), (%(name)s, %(address)s, 1, statement_timestamp())
             on conflict (address, name_hash) do update
             set last_failed_at = excluded.last_failed_at,
-                failures = 1 + case when f.last_failed_at < excluded.last_failed_at - make_interval(secs => %(forgotten)s)
-                                    then 0 else f.failures end
+                failures = case when f.last_failed_at > excluded.last_failed_at - make_interval(secs => %(forgotten)s)
+                                then f.failures else 0 end + 1
             """,
             {
                 "any": _ANY_NAME,

@@ -1,25 +1,31 @@
-"""Who calls: the bearer token of a session."""
+"""Who calls: the bearer token of a session, or the API key of a program."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
+from cmphone.access.credentials import Credentials, read_credentials
+from cmphone.access.models import ApiKey
+from cmphone.access.services import authenticate_key, require_scope
 from cmphone.contacts.models import User
 from cmphone.problems import NotAuthenticated
 from license.models import Session
 from license.services import authenticate
 
 
-def read_token(request: Request) -> str:
-    """Return the token of `Authorization: Bearer <token>`.  Raises NotAuthenticated when there is none."""
-    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+def require_credentials(request: Request) -> Credentials:
+    """Return what the request shows.  Raises NotAuthenticated when that is nothing that is known."""
+    credentials = read_credentials(request.headers.get("Authorization", ""))
+    if credentials is None:
         raise NotAuthenticated
-    return token.strip()
+    return credentials
 
 
 def current_user(request: Request) -> User:
-    """Return the user whose session the request shows.  Raises NotAuthenticated where a view let anybody in."""
+    """Return the user whose session or key the request shows.  Raises NotAuthenticated where a view let anybody in."""
     if not isinstance(request.user, User):
         raise NotAuthenticated
     return request.user
@@ -35,12 +41,36 @@ def current_session(request: Request) -> Session:
 class SessionTokenAuthentication(BaseAuthentication):
     """`request.user` is the session's user, `request.auth` the session.  Every call counts as a sign of life."""
 
-    def authenticate(self, request: Request) -> tuple[User, Session]:
-        session = authenticate(read_token(request))
+    def authenticate(self, request: Request) -> tuple[User, Session] | None:
+        credentials = read_credentials(request.headers.get("Authorization", ""))
+        if credentials is None or credentials.scheme != "bearer":
+            return None
+        session = authenticate(credentials.secret)
         return session.user, session
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`request.user` is the user whose rights the key has, `request.auth` the key."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
+        credentials = read_credentials(request.headers.get("Authorization", ""))
+        if credentials is None or credentials.scheme != "api-key":
+            return None
+        key = authenticate_key(credentials.secret)
+        return key.user, key
+
+
+class KeyHasScope(BasePermission):
+    """Lets an API key in only where the view names one of its scopes in `scopes`: by default nowhere."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Raise PermissionDenied, which says what scope it takes, or let the caller in."""
+        if isinstance(request.auth, ApiKey):
+            require_scope(request.auth, *getattr(view, "scopes", ()))
+        return True
 
 
 class _SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -51,3 +81,21 @@ class _SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "description": "The token that `POST /api/v1/sessions` gave."}
+
+
+class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Likewise, of operations that some scope is good for."""
+
+    target_class = ApiKeyAuthentication
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "`Api-Key`, a space, and a key that an administrator made.  It takes no seat.",
+        }
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> dict[str, list[str]] | None:
+        return {self.name: []} if getattr(auto_schema.view, "scopes", ()) else None

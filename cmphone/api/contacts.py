@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
 from cmphone.api.customer_groups import describe_group, find_group
 from cmphone.api.documentation import problems
@@ -202,6 +203,8 @@ def _describe_dialling(reading: Reading, viewer: Viewer) -> dict[str, object]:
 class ContactsView(APIView):
     """The contacts that the caller may view."""
 
+    scopes = (Scope.CONTACTS,)
+
     class InputSerializer(serializers.Serializer[None]):
         phone = NumberField(
             required=False,
@@ -325,6 +328,8 @@ def _describe_found(contact: Contact, search: Search, viewer: Viewer) -> dict[st
 
 class ContactView(APIView):
     """One contact."""
+
+    scopes = (Scope.CONTACTS,)
 
     @extend_schema(
         operation_id="get_contact",

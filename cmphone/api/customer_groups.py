@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
 from cmphone.contacts.configuration import Configuration, GroupRules, get_current_configuration
 from cmphone.contacts.models import ContactKind, IndexScope, choose_label
@@ -16,6 +17,8 @@ from cmphone.contacts.selectors import Rights, get_rights
 
 class CustomerGroupsView(APIView):
     """The customer groups in which the caller has any right."""
+
+    scopes = (Scope.LOOKUP, Scope.CONTACTS, Scope.CALLS)
 
     class OutputSerializer(serializers.Serializer[None]):
         class CustomerGroupSerializer(serializers.Serializer[None]):

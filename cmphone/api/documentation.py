@@ -46,7 +46,7 @@ def add_problems(result: dict[str, Any], generator: SchemaGenerator, **_: object
         for operation in path.values():
             answers = operation["responses"]
             secured = any(operation.get("security", []))
-            for status in (*ALWAYS, 401) if secured else ALWAYS:
+            for status in (*ALWAYS, 401, 403) if secured else ALWAYS:
                 answers.setdefault(str(status), {"content": {PROBLEM: {"schema": _schema}}, "description": ""})
             operation["responses"] = dict(sorted(answers.items()))
     return result

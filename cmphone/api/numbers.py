@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
 from cmphone.api.customer_groups import find_group
 from cmphone.api.documentation import problems
@@ -99,6 +100,8 @@ def describe_reading(reading: Reading) -> dict[str, object]:
 class CanonicalizeView(APIView):
     """Reads a number."""
 
+    scopes = (Scope.LOOKUP,)
+
     class InputSerializer(serializers.Serializer[None]):
         number = NumberField(allow_blank=True)
         customer_group = serializers.CharField(
@@ -158,6 +161,8 @@ class CanonicalizeView(APIView):
 
 class DialView(APIView):
     """Says what to dial."""
+
+    scopes = (Scope.LOOKUP, Scope.CALLS)
 
     class InputSerializer(serializers.Serializer[None]):
         number = NumberField(

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from cmphone.access.addresses import find_client_address
 from cmphone.api.authentication import current_session
 from cmphone.api.documentation import problems
 from cmphone.api.notation import format_time
@@ -68,7 +69,7 @@ class SessionsView(APIView):
         operation_id="log_in",
         summary="Log in and take a seat; the same client again renews its own",
         request=InputSerializer,
-        responses={201: OutputSerializer, 200: OutputSerializer, **problems(401, 403, 409)},
+        responses={201: OutputSerializer, 200: OutputSerializer, **problems(401, 403, 409, 429)},
         auth=[],
     )
     def post(self, request: Request) -> Response:
@@ -78,7 +79,7 @@ class SessionsView(APIView):
         user = authenticate(request, username=client.pop("username"), password=client.pop("password"))
         if not isinstance(user, User):
             raise NotAuthenticated(gettext("User name or password is wrong, or the user is not active."))
-        claim = claim_seat(user=user, address=request.META.get("REMOTE_ADDR") or None, **client)
+        claim = claim_seat(user=user, address=find_client_address(request), **client)
         answer = describe_claim(claim, user)
         return Response(answer, status=status.HTTP_201_CREATED if claim.is_new else status.HTTP_200_OK)
 

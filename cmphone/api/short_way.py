@@ -1,7 +1,7 @@
 """A look-up's short way past Django's request handling, which costs more than the look-up itself.
 
 It answers what the long way (lookup.py) would answer with 200, to the byte.  Everything else, bad input, a token
-that is nobody's, a database that is away, it leaves to the long way, which says what is wrong.
+or key that is nobody's, a database that is away, it leaves to the long way, which says what is wrong.
 """
 
 import logging
@@ -19,6 +19,7 @@ from django.http import HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
+from cmphone.access.credentials import read_credentials
 from cmphone.api.lookup import LOOKUP_PATH, describe_call
 from cmphone.api.numbers import MAX_NUMBER_LENGTH
 from cmphone.contacts.callers import look_up
@@ -55,10 +56,10 @@ def _answer(environ: Environ) -> bytes | None:
     """Return the answer to a look-up, or None where it is not for the short way."""
     try:
         number = _read_number(environ)
-        token = _read_token(environ)
-        if number is None or token is None or (base_url := _find_base_url(environ)) is None:
+        credentials = read_credentials(environ.get("HTTP_AUTHORIZATION", ""))
+        if number is None or credentials is None or (base_url := _find_base_url(environ)) is None:
             return None
-        answer = look_up([number], who=token)
+        answer = look_up([number], who=credentials)
         return orjson.dumps(describe_call(answer.calls[0], answer, base_url=base_url))
     except (Problem, DatabaseError, InterfaceError):
         return None
@@ -76,11 +77,6 @@ def _read_number(environ: Environ) -> str | None:
         case [("number", number)] if len(number) <= MAX_NUMBER_LENGTH and "\0" not in number:
             return number
     return None
-
-
-def _read_token(environ: Environ) -> str | None:
-    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return str(token) if scheme == "Bearer" and token and token.strip() == token else None
 
 
 def _find_base_url(environ: Environ) -> str | None:

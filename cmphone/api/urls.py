@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from cmphone.api.contacts import ContactsView, ContactView
 from cmphone.api.customer_groups import CustomerGroupsView
 from cmphone.api.health import LiveView, ReadyView
+from cmphone.api.license import LicenseView
 from cmphone.api.lookup import LOOKUP_PATH, LookupBatchView, LookupView
 from cmphone.api.numbers import CanonicalizeView, DialView
 from cmphone.api.sessions import CurrentSessionView, SessionsView
@@ -13,6 +14,7 @@ from cmphone.api.sessions import CurrentSessionView, SessionsView
 urlpatterns = [
     path("api/v1/sessions", SessionsView.as_view()),
     path("api/v1/sessions/current", CurrentSessionView.as_view()),
+    path("api/v1/license", LicenseView.as_view()),
     path(LOOKUP_PATH.removeprefix("/"), LookupView.as_view()),
     path("api/v1/lookup/batch", LookupBatchView.as_view()),
     path("api/v1/numbers/canonicalize", CanonicalizeView.as_view()),

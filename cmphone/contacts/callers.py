@@ -6,6 +6,9 @@ Every surface that looks a caller up comes here: the API, and the administration
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cmphone.access.credentials import Credentials, hash_key
+from cmphone.access.models import Scope
+from cmphone.access.services import TOUCH_AFTER, authenticate_key
 from cmphone.contacts.configuration import Configuration, get_configuration
 from cmphone.contacts.models import User
 from cmphone.problems import NotAuthenticated
@@ -13,7 +16,7 @@ from license.models import TOUCH_AFTER_AT_MOST
 from license.services import authenticate
 from license.tokens import hash_token
 from numbering.reading import Reading, read_presented
-from numbering.selectors import Found, KnownUser, Search, SessionToken, find_callers
+from numbering.selectors import Asker, Found, KeyHash, KnownUser, Search, SessionToken, find_callers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,12 @@ class Answer:
     configuration: Configuration
 
 
-def look_up(numbers: Sequence[str], *, who: str | User) -> Answer:
-    """Find who is calling from these numbers, for the owner of a session's token or for a user known otherwise.
+def look_up(numbers: Sequence[str], *, who: Credentials | User) -> Answer:
+    """Find who is calling from these numbers, for who shows a session's token or an API key, or is known otherwise.
 
     One statement for all of them, unless the configuration has just changed, or a sign of life is due.
-    Raises NotAuthenticated for a token that is nobody's (any more), and for a user who is not active.
+    Raises NotAuthenticated for a token or key that is nobody's (any more), and for a user who is not active;
+    PermissionDenied for a key that is not good for look-ups.
     """
     configuration = get_configuration()
     while True:
@@ -52,20 +56,30 @@ def look_up(numbers: Sequence[str], *, who: str | User) -> Answer:
         if search.version == configuration.version:
             break
         configuration = get_configuration(search.version)
-    if isinstance(who, str) and (search.user_id is None or search.is_touch_due):
-        # Says why somebody is nobody, and writes the sign of life.
-        authenticate(who)
+    if isinstance(who, Credentials) and (search.user_id is None or search.is_touch_due):
+        _show_life(who)
     if search.user_id is None:
         raise NotAuthenticated
     calls = [_read_call(*each, search) for each in zip(numbers, readings, search.found, strict=True)]
     return Answer(calls, search, configuration)
 
 
-def _identify(who: str | User, configuration: Configuration) -> SessionToken | KnownUser:
-    if isinstance(who, User):
-        return KnownUser(who.pk)
+def _identify(who: Credentials | User, configuration: Configuration) -> Asker:
+    match who:
+        case User():
+            return KnownUser(who.pk)
+        case Credentials(scheme="api-key"):
+            return KeyHash(hash_key(who.secret), touch_after=TOUCH_AFTER)
     timeout = configuration.rest_session_timeout
-    return SessionToken(hash_token(who), timeout=timeout, touch_after=min(TOUCH_AFTER_AT_MOST, timeout / 4))
+    return SessionToken(hash_token(who.secret), timeout=timeout, touch_after=min(TOUCH_AFTER_AT_MOST, timeout / 4))
+
+
+def _show_life(who: Credentials) -> None:
+    """Write the sign of life, or say why somebody is nobody."""
+    if who.scheme == "api-key":
+        authenticate_key(who.secret, scope=Scope.LOOKUP)
+    else:
+        authenticate(who.secret)
 
 
 def _read_call(raw: str, readings: Sequence[Reading], found: Found, search: Search) -> Call:

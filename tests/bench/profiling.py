@@ -12,6 +12,7 @@ import orjson
 import psycopg
 from django.db import connection
 
+from cmphone.access.credentials import Credentials
 from cmphone.api.lookup import describe_call
 from cmphone.contacts.callers import Answer, look_up
 from cmphone.contacts.configuration import get_current_configuration
@@ -70,7 +71,7 @@ def profile_look_up(place: BenchPlace, machine: str) -> str:
         for number, environ in zip(numbers, environs, strict=True):
             watch.run("reading", read_presented, number, configuration.site, configuration.inside_plans)
             with connection.execute_wrapper(watch.run_statement):
-                answer = watch.run("look-up", look_up, [number], who=token)
+                answer = watch.run("look-up", look_up, [number], who=Credentials("bearer", token))
             described = watch.run("description", describe, answer)
             watch.run("orjson", orjson.dumps, described)
             watch.run("WSGI", call_application, environ)
