@@ -20,7 +20,7 @@ from django.core.exceptions import (
     ValidationError,
 )
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils import translation
 from django.utils.functional import Promise
@@ -107,6 +107,12 @@ class Conflict(Problem):
     """What is asked for contradicts what is there."""
 
     slug, title, status = "conflict", _("This contradicts what is there."), 409
+
+
+class LicenseExhausted(Problem):
+    """The licence allows no more: every seat is held by another client, or as many users are active as it names."""
+
+    slug, title, status = "no-free-license", _("The licence allows no more."), 409
 
 
 class TooLarge(Problem):
@@ -198,8 +204,18 @@ def as_problem(error: BaseException | None) -> Problem:
             return InvalidRequest()
         case OperationalError() | InterfaceError():
             return Unavailable(gettext("The database does not answer. Try again."), retry_after=5)
+        case IntegrityError() if is_of_named_users(error):
+            return LicenseExhausted(
+                gettext("As many users are active as the licence names. Deactivate one, or import a licence for more.")
+            )
         case _:
             return ServerError(gettext("Report the request id to your administrator."))
+
+
+def is_of_named_users(error: BaseException) -> bool:
+    """Say whether the database refused to let one more user be active than the licence names."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return isinstance(error, IntegrityError) and getattr(diagnosis, "constraint_name", None) == "named_users"
 
 
 def _django_errors(error: ValidationError) -> Iterator[FieldError]:
@@ -315,6 +331,7 @@ class RequestIdMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer a problem that a page raised; anything else stays with Django."""
-        if isinstance(exception, Problem | ValidationError | OperationalError | InterfaceError):
+        foreseen = isinstance(exception, Problem | ValidationError | OperationalError | InterfaceError)
+        if foreseen or is_of_named_users(exception):
             return _answer(exception, request)
         return None

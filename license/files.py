@@ -31,7 +31,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 PRODUCT = "CM/Phone"
 REST_POOL = "REST_USERS"
-KNOWN_SECTIONS = frozenset({REST_POOL, "CONCURRENT_USERS", "TRACK", "TRACK_USERS", "ADDONS", "NAMED_USERS"})
+NAMED_POOL = "NAMED_USERS"
+COUNTED_SECTIONS = frozenset({REST_POOL, NAMED_POOL})
+KNOWN_SECTIONS = COUNTED_SECTIONS | {"CONCURRENT_USERS", "TRACK", "TRACK_USERS", "ADDONS"}
 KEYS = ("contractParty", "products", "version", "expirationDate", "licenses", "signature")
 MAX_BYTES = 100_000
 
@@ -57,6 +59,7 @@ class Refusal(StrEnum):
     UNUSABLE_KEY = "unusable-key"
     OTHER_PRODUCT = "other-product"
     EXPIRED = "expired"
+    TOO_MANY_USERS = "too-many-users"
 
 
 class LicenseFileError(Exception):
@@ -97,6 +100,15 @@ class Section:
     licensed: int
     signature: str
 
+    def line_of(self, key: str) -> int:
+        """Return the line of one of KEYS."""
+        return next(entry.line for entry in self.entries if entry.key == key)
+
+    @property
+    def unknown_entries(self) -> list[Entry]:
+        """Lines with keys that nobody here knows: the signature covers them."""
+        return [entry for entry in self.entries if entry.key not in KEYS]
+
 
 @dataclass(frozen=True)
 class License:
@@ -132,10 +144,10 @@ def verify_license(granted: License, *, public_key: Ed25519PublicKey, today: dat
     if rest is None:
         raise LicenseFileError(Refusal.NO_SECTION, subject=REST_POOL)
     if PRODUCT not in rest.products:
-        raise LicenseFileError(Refusal.OTHER_PRODUCT, line=_line_of(rest, "products"), subject=", ".join(rest.products))
+        raise LicenseFileError(Refusal.OTHER_PRODUCT, line=rest.line_of("products"), subject=", ".join(rest.products))
     if has_expired(rest.expires_on, today=today):
         raise LicenseFileError(
-            Refusal.EXPIRED, line=_line_of(rest, "expirationDate"), subject=f"{rest.expires_on:%d.%m.%Y}"
+            Refusal.EXPIRED, line=rest.line_of("expirationDate"), subject=f"{rest.expires_on:%d.%m.%Y}"
         )
     return rest
 
@@ -160,11 +172,15 @@ def has_expired(expires_on: date, *, today: date) -> bool:
 def sign_license(text: str, *, private_key: Ed25519PrivateKey) -> str:
     """Return the text with every section signed; signatures that are there are replaced.
 
-    Raises LicenseFileError when the result is not a licence file.
+    Raises LicenseFileError when that would be no licence file.
     """
     text = _decode(text)
     lines = text.split("\n")
-    for block in reversed(_split(text)):
+    blocks = _split(text)
+    for block in blocks:
+        # Before any line moves: what is wrong is told by the lines of the text that came.
+        _read_section(block, is_signed=False)
+    for block in reversed(blocks):
         signature = private_key.sign(_signed_bytes(block.name, block.entries))
         last = max([block.line, *(entry.line for entry in block.entries if entry.key != "signature")])
         lines.insert(last, f"signature={base64.b64encode(signature).decode()}")
@@ -186,6 +202,11 @@ def read_private_key(text: str) -> Ed25519PrivateKey:
     """
     lines = [line.strip() for line in text.splitlines() if not line.startswith("#")]
     return Ed25519PrivateKey.from_private_bytes(_decode_base64("".join(lines)))
+
+
+def format_private_key(private_key: Ed25519PrivateKey) -> str:
+    """Return the base64 of the key's 32 bytes, as `read_private_key` takes it."""
+    return base64.b64encode(private_key.private_bytes_raw()).decode()
 
 
 def format_public_key(public_key: Ed25519PublicKey) -> str:
@@ -249,9 +270,9 @@ def _split(text: str) -> list[_Block]:
     return blocks
 
 
-def _read_section(block: _Block) -> Section:
+def _read_section(block: _Block, *, is_signed: bool = True) -> Section:
     entries = {entry.key: entry for entry in block.entries}
-    for key in KEYS:
+    for key in KEYS if is_signed else KEYS[:-1]:
         if key not in entries or not entries[key].value:
             line = entries[key].line if key in entries else block.line
             raise LicenseFileError(Refusal.MISSING_KEY, line=line, subject=key)
@@ -265,7 +286,7 @@ def _read_section(block: _Block) -> Section:
         version=entries["version"].value,
         expires_on=_read_date(entries["expirationDate"]),
         licensed=_read_count(entries["licenses"]),
-        signature=entries["signature"].value,
+        signature=entries["signature"].value if is_signed else "",
     )
 
 
@@ -282,10 +303,6 @@ def _read_count(entry: Entry) -> int:
     if re.fullmatch(r"[0-9]{1,9}", entry.value) is None:
         raise LicenseFileError(Refusal.BAD_COUNT, line=entry.line, subject=entry.value[:50])
     return int(entry.value)
-
-
-def _line_of(section: Section, key: str) -> int:
-    return next(entry.line for entry in section.entries if entry.key == key)
 
 
 def _signed_bytes(name: str, entries: Sequence[Entry]) -> bytes:

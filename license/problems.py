@@ -4,7 +4,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cmphone.problems import InvalidRequest, Problem
+from cmphone.problems import Conflict, InvalidRequest, LicenseExhausted, Problem
 from license.files import Refusal
 
 REFUSALS: dict[Refusal, Promise] = {
@@ -29,25 +29,35 @@ REFUSALS: dict[Refusal, Promise] = {
     ),
     Refusal.OTHER_PRODUCT: _("The licence is for another product (%(subject)s), not for CM/Phone."),
     Refusal.EXPIRED: _("The licence expired on %(subject)s."),
+    Refusal.TOO_MANY_USERS: _(
+        "More users are active (%(active)d) than section [%(subject)s] names (%(named)d). Deactivate %(excess)d, or "
+        "ask for a licence that names more."
+    ),
 }
 
 
 class LicenseRefused(InvalidRequest):
     """A licence file that does not come into force; the licence before it stays in force."""
 
-    def __init__(self, code: Refusal, *, line: int | None = None, subject: str = "") -> None:
-        detail = str(REFUSALS[code]) % {"subject": subject}
+    def __init__(self, code: Refusal, *, line: int | None = None, subject: str = "", **numbers: int) -> None:
+        detail = str(REFUSALS[code]) % {"subject": subject, **numbers}
         if line is not None:
             detail = gettext("Line %(line)d: %(reason)s") % {"line": line, "reason": detail}
-        super().__init__(detail, errors=[{"pointer": "#/license", "code": code.value, "detail": detail}])
+        super().__init__(detail, errors=[{"pointer": "#/license", "code": code.value, "detail": detail}], **numbers)
         self.code = code
         self.line = line
 
 
-class NoFreeLicense(Problem):
+class LicenseOvertaken(Conflict):
+    """Another licence came into force than the one that this one was compared with."""
+
+    title = _("Another licence was imported meanwhile.")
+
+
+class NoFreeLicense(LicenseExhausted):
     """Every seat is held by another client."""
 
-    slug, title, status = "no-free-license", _("Every seat of the licence is taken."), 409
+    title = _("Every seat of the licence is taken.")
 
     def __init__(self, *, licensed: int, in_use: int, retry_after: int) -> None:
         detail = gettext("All %(licensed)d seats are in use.") % {"licensed": licensed}

@@ -6,7 +6,8 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import CharField, Count, DateTimeField, DurationField, Q, QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import Case, CharField, Count, DateTimeField, DurationField, IntegerField, Q, QuerySet, When
 from django.db.models.expressions import RawSQL
 
 from cmphone.properties.registry import (
@@ -17,9 +18,9 @@ from cmphone.properties.registry import (
     SESSION_TIMEOUT,
     TRUE,
 )
-from license.files import REST_POOL
+from license.files import COUNTED_SECTIONS, NAMED_POOL, REST_POOL
 from license.keys import is_accepted
-from license.models import Pool, Session
+from license.models import LicenseFile, Pool, Session
 from license.tokens import hash_token
 
 
@@ -61,6 +62,11 @@ class PoolState:
     days_left: int
 
     @property
+    def is_counted(self) -> bool:
+        """Say whether its use is counted here: `in_use` of another pool says nothing."""
+        return self.name in COUNTED_SECTIONS
+
+    @property
     def free(self) -> int:
         return max(0, self.licensed - self.in_use)
 
@@ -75,14 +81,25 @@ def find_pool_state(name: str = REST_POOL) -> PoolState | None:
     return next(_read_states(list_pools().filter(name=name)), None)
 
 
+def find_last_file() -> LicenseFile | None:
+    """Return the licence file that was imported last."""
+    # By id, not by time: the clock may have been set back.
+    return LicenseFile.objects.order_by("id").last()
+
+
 def list_pools() -> QuerySet[Pool]:
-    """Return every pool there is, also one that does not count here, with `in_use` and the time `read_at`."""
-    live = Q(sessions__ended_at=None, sessions__last_seen_at__gt=LIVE_SINCE)
+    """Return every pool there is, also one that does not count here, with `in_use` and the time `read_at`.
+
+    In use are the seats of living sessions; of NAMED_USERS, the users who are active.
+    """
+    live = Count("sessions", filter=Q(sessions__ended_at=None, sessions__last_seen_at__gt=LIVE_SINCE))
+    users = get_user_model()._meta.db_table
+    active = RawSQL(f"(select count(*) from {users} where is_active)", (), output_field=IntegerField())  # noqa: S608, S611
     return (
         Pool.objects.select_related("license_file")
         # The model declares these names for whoever reads them.
         .annotate(  # type: ignore[no-redef]
-            in_use=Count("sessions", filter=live), read_at=NOW
+            in_use=Case(When(name=NAMED_POOL, then=active), default=live), read_at=NOW
         )
         .order_by("name")
     )

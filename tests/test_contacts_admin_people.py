@@ -50,11 +50,19 @@ def test_roles_stand_in_for_django_s_groups(client: Client, administrator: User)
 
 def test_a_user_is_made_with_language_and_roles(client: Client, administrator: User) -> None:
     role = Role.objects.create(name="agents")
-    data = {"username": "agent7", "password1": PASSWORD, "password2": PASSWORD, "language": "en", "groups": [role.pk]}
+    data = {
+        "username": "agent7",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+        "is_active": "on",
+        "language": "en",
+        "groups": [role.pk],
+    }
     response = client.post(url_of("add", model="user"), data)
     assert response.status_code == 302, errors_of(response)
     user = User.objects.get(username="agent7")
     assert (user.language, user.groups.get().name, user.is_staff) == ("en", "agents", False)
+    assert user.is_active
     assert user.check_password(PASSWORD)
 
 

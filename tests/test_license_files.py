@@ -164,7 +164,7 @@ def test_a_bad_file_is_refused_with_reason_and_line(
 def test_every_refusal_has_a_text() -> None:
     assert set(REFUSALS) == set(Refusal)
     for text in REFUSALS.values():
-        assert str(text) % {"subject": "x"}
+        assert str(text) % {"subject": "x", "active": 3, "named": 2, "excess": 1}
 
 
 @given(position=st.integers(0, len(SIGNED_BYTES) - 1), byte=st.integers(0, 255))

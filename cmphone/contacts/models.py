@@ -1,6 +1,9 @@
 """Records of contacts and of who may see them.  Rules over several rows live in services.py."""
 
+from typing import Any
+
 from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import RegexValidator
@@ -11,6 +14,7 @@ from django.db.models.functions import Left, Trim, Upper
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from license.named_users import require_free_name
 from numbering.models import IndexEntry
 
 internal_name = RegexValidator(
@@ -23,12 +27,33 @@ only_digits = RegexValidator(r"\A[0-9]*\Z", _("Enter digits only."))
 country_code = RegexValidator(r"\A[1-9][0-9]{0,2}\Z", _("Enter a country code without + or zeros, for example 49."))
 
 
+class UserManager(DjangoUserManager["User"]):
+    """Makes users."""
+
+    def create_superuser(
+        self, username: str, email: str | None = None, password: str | None = None, **extra_fields: Any
+    ) -> "User":
+        """Make an administrator.  `manage.py createsuperuser` does, and tells what a ValidationError says."""
+        require_free_name()
+        return super().create_superuser(username, email, password, **extra_fields)
+
+
 class User(AbstractUser):
-    """Somebody who logs in: an agent at the telephone, an administrator, or a program."""
+    """Somebody who logs in: an agent at the telephone, an administrator, or a program.
+
+    No more may be active than the licence names; that is a trigger (migration 0006).
+    """
 
     language = models.CharField(
         _("language"), max_length=10, default="de", choices=[("de", _("German")), ("en", _("English"))]
     )
+
+    objects = UserManager()
+
+    def clean(self) -> None:
+        super().clean()
+        if self.is_active and not User.objects.filter(pk=self.pk, is_active=True).exists():
+            require_free_name()
 
     @property
     def display_name(self) -> str:

@@ -114,7 +114,9 @@ class _Site:
             self._apply_queue(table)
         for table in self._entries(sections.get("roles", []), _("role %s")):
             self._apply_role(table)
-        for table in self._entries(sections.get("users", []), _("user %s"), key="username"):
+        users = self._entries(sections.get("users", []), _("user %s"), key="username")
+        # Who is deactivated makes room for others: the licence may name no more.
+        for table in sorted(users, key=lambda table: table.values.get("active") is not False):
             self._apply_user(table)
 
     def _entries(self, tables: Sequence[Mapping[str, Any]], where: str, key: str = "name") -> Iterator[Table]:

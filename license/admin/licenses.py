@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from license.files import REST_POOL, has_expired
+from license.files import COUNTED_SECTIONS, has_expired
 from license.keys import is_accepted
 from license.models import LicenseFile, Pool
 from license.selectors import list_pools, site_day
@@ -60,7 +60,7 @@ class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("in use"))
     def in_use(self, pool: Pool) -> str:
-        return str(pool.in_use) if pool.name == REST_POOL else "–"
+        return str(pool.in_use) if pool.name in COUNTED_SECTIONS else "–"
 
     @admin.display(description=_("state"))
     def state(self, pool: Pool) -> str | Promise:

@@ -39,7 +39,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         (_("Important dates"), {"fields": ["last_login", "date_joined"], "classes": ["collapse"]}),
     ]
     add_fieldsets = [
-        (None, {"classes": ["wide"], "fields": ["username", "password1", "password2"]}),
+        (None, {"classes": ["wide"], "fields": ["username", "password1", "password2", "is_active"]}),
         (_("Person"), {"classes": ["wide"], "fields": ["first_name", "last_name", "language"]}),
         (_("Roles"), {"classes": ["wide"], "fields": ["groups"]}),
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError
 
 from cmphone.problems import Problem
-from license.files import KNOWN_SECTIONS, MAX_BYTES, REST_POOL
+from license.files import COUNTED_SECTIONS, KNOWN_SECTIONS, MAX_BYTES
 from license.importing import import_license
 
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             line = f"  {pool.name}: {pool.licensed} {noun}, valid to {pool.expires_on:%d.%m.%Y}, {pool.contract_party}"
             if pool.name not in KNOWN_SECTIONS:
                 line += " (unknown section: kept, not counted)"
-            elif pool.name != REST_POOL:
+            elif pool.name not in COUNTED_SECTIONS:
                 line += " (kept, not counted here)"
             self.stdout.write(line)
 
