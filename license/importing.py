@@ -81,7 +81,7 @@ def require_acceptable(granted: License, *, public_key: Ed25519PublicKey) -> dat
     """Raise LicenseRefused unless the licence may come into force now; return what time it is."""
     with connection.cursor() as cursor:
         cursor.execute(f"select {NOW_SQL}")
-        (now,) = cursor.fetchone()
+        now: datetime = cursor.fetchone()[0]
     _require_valid(granted, public_key=public_key, today=site_day(now))
     _require_names(granted.find_section(NAMED_POOL))
     return now

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -44,13 +45,13 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = ["revoke"]
     change_form_template = "admin/access/apikey/change_form.html"
 
-    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[Any]:
         if obj is None:
             return ["name", "user", "scopes", "expires_at"]
         shown = ["name", "user", "scope_names", "beginning", "state", "created_at", "created_by", "expires_at"]
         return [*shown, "last_used_at", "revoked_at"]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[Any]:
         return [] if obj is None else self.get_fields(request, obj)
 
     @admin.display(description=_("scopes"))
@@ -70,13 +71,11 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return _("in force") if key.user.is_active else _("out of force: its user is not active")
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if field is not None and db_field.name == "user":
-            field.queryset = field.queryset.filter(is_active=True)
-            if not request.user.is_superuser:
-                # As with passwords: nobody comes by more rights than he may give.
-                field.queryset = field.queryset.filter(is_superuser=False)
-        return field
+        if db_field.name == "user":
+            users = get_user_model().objects.filter(is_active=True).order_by("username")
+            # As with passwords: nobody comes by more rights than he may give.
+            kwargs["queryset"] = users if request.user.is_superuser else users.filter(is_superuser=False)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if change:
@@ -86,7 +85,7 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             user=obj.user,
             scopes=obj.scopes,
             expires_at=obj.expires_at,
-            created_by=_require_user(request),
+            created_by=request.user,  # type: ignore[arg-type]
         )
         obj.pk = key.pk
         request.api_key_secret = secret  # type: ignore[attr-defined]

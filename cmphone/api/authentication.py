@@ -1,11 +1,11 @@
 """Who calls: the bearer token of a session, or the API key of a program."""
 
+from typing import Any
+
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.openapi import AutoSchema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from cmphone.access.credentials import Credentials, read_credentials
 from cmphone.access.models import ApiKey
@@ -66,7 +66,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 class KeyHasScope(BasePermission):
     """Lets an API key in only where the view names one of its scopes in `scopes`: by default nowhere."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: Any) -> bool:
         """Raise PermissionDenied, which says what scope it takes, or let the caller in."""
         if isinstance(request.auth, ApiKey):
             require_scope(request.auth, *getattr(view, "scopes", ()))
@@ -97,5 +97,5 @@ class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
             "description": "`Api-Key`, a space, and a key that an administrator made.  It takes no seat.",
         }
 
-    def get_security_requirement(self, auto_schema: AutoSchema) -> dict[str, list[str]] | None:
+    def get_security_requirement(self, auto_schema: Any) -> Any:
         return {self.name: []} if getattr(auto_schema.view, "scopes", ()) else None

@@ -48,7 +48,7 @@ class User(AbstractUser):
         _("language"), max_length=10, default="de", choices=[("de", _("German")), ("en", _("English"))]
     )
 
-    objects = UserManager()
+    objects = UserManager()  # type: ignore[misc]
 
     def clean(self) -> None:
         super().clean()
