@@ -15,6 +15,7 @@ def find_client_address(request: HttpRequest) -> str | None:
     if settings.BEHIND_PROXY:
         text = request.headers.get("X-Forwarded-For", text).rpartition(",")[2].strip()
     try:
-        return str(ip_address(text))
+        # Without the zone of a link-local address, which means something on this machine only.
+        return str(ip_address(text.partition("%")[0]))
     except ValueError:
         return None
