@@ -18,6 +18,8 @@ WITHOUT_SERVICES = {
     "diffsettings",
     "findstatic",
     "help",
+    "license_keygen",
+    "license_sign",
     "makemessages",
     "serve_demo",
     "spectacular",

@@ -169,7 +169,7 @@ def has_expired(expires_on: date, *, today: date) -> bool:
     return today > expires_on
 
 
-def sign_license(text: str, *, private_key: Ed25519PrivateKey) -> str:
+def sign_license(text: str | bytes, *, private_key: Ed25519PrivateKey) -> str:
     """Return the text with every section signed; signatures that are there are replaced.
 
     Raises LicenseFileError when that would be no licence file.

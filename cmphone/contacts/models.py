@@ -1,6 +1,6 @@
 """Records of contacts and of who may see them.  Rules over several rows live in services.py."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, Group
 from django.contrib.auth.models import UserManager as DjangoUserManager
@@ -48,7 +48,7 @@ class User(AbstractUser):
         _("language"), max_length=10, default="de", choices=[("de", _("German")), ("en", _("English"))]
     )
 
-    objects = UserManager()  # type: ignore[misc]
+    objects: ClassVar[UserManager] = UserManager()
 
     def clean(self) -> None:
         super().clean()
