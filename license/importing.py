@@ -60,7 +60,8 @@ def import_license(
             imported_by_id=None if imported_by is None else imported_by.pk,
         )
         for section in granted.sections:
-            Pool.objects.update_or_create(name=section.name, defaults=_pool_values(section, license_file))
+            values = {**read_pool_values(section), "license_file": license_file}
+            Pool.objects.update_or_create(name=section.name, defaults=values)
         # Only the REST pool ever has sessions, and every licence has that.
         Pool.objects.exclude(license_file=license_file).delete()
     return license_file
@@ -85,6 +86,17 @@ def require_acceptable(granted: License, *, public_key: Ed25519PublicKey) -> dat
     _require_valid(granted, public_key=public_key, today=site_day(now))
     _require_names(granted.find_section(NAMED_POOL))
     return now
+
+
+def read_pool_values(section: Section) -> dict[str, str | int | date]:
+    """Return what the pool of this section has in its columns."""
+    return {
+        "contract_party": section.contract_party,
+        "products": ", ".join(section.products),
+        "version": section.version,
+        "expires_on": section.expires_on,
+        "licensed": section.licensed,
+    }
 
 
 def _require_valid(granted: License, *, public_key: Ed25519PublicKey, today: date) -> None:
@@ -127,14 +139,3 @@ def _lock_table(name: str) -> None:
     """Let nobody else write to the table until the transaction ends; reading goes on."""
     with connection.cursor() as cursor:
         cursor.execute(f"lock table {name} in share row exclusive mode")
-
-
-def _pool_values(section: Section, license_file: LicenseFile) -> dict[str, object]:
-    return {
-        "license_file": license_file,
-        "contract_party": section.contract_party,
-        "products": ", ".join(section.products),
-        "version": section.version,
-        "expires_on": section.expires_on,
-        "licensed": section.licensed,
-    }
