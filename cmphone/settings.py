@@ -34,6 +34,8 @@ DEMO_LICENSE_PUBLIC_KEY = "gwZ0YoFneFdXkQtDztbQ43NdWnR9hckQNlRKLvB2Pyo="
 LICENSE_PUBLIC_KEY = read_text("CMPHONE_LICENSE_PUBLIC_KEY", development_only(DEMO_LICENSE_PUBLIC_KEY))
 
 INSTALLED_APPS = [
+    # Before the administration, whose frame of every page it adds to.
+    "cmphone",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -44,7 +46,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "cmphone",
     "cmphone.properties",
     "cmphone.access",
     "cmphone.contacts",
@@ -208,6 +209,7 @@ CELERY_BEAT_SCHEDULE = {
     "record the use of seats": {"task": "license.tasks.record_use", "schedule": 60.0},
     "remove archived sessions": {"task": "license.tasks.remove_archived_sessions", "schedule": 3600.0},
     "forget failed log-ins": {"task": "cmphone.access.tasks.remove_forgotten_failures", "schedule": 3600.0},
+    "log the warnings of the licence": {"task": "license.tasks.log_warnings", "schedule": 3600.0},
     "rebuild what a changed setting affects": {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,

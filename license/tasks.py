@@ -1,8 +1,14 @@
-"""Background jobs of the licence: each calls one service."""
+"""Background jobs of the licence: each calls one service, or tells what a selector read."""
+
+import logging
 
 from celery import shared_task
 
 from license import services
+from license.selectors import list_pool_states
+from license.warnings import Severity, list_warnings
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="license.tasks.end_timed_out_sessions", ignore_result=True)
@@ -21,3 +27,11 @@ def record_use() -> None:
 def remove_archived_sessions() -> None:
     """Remove sessions that ended long ago."""
     services.remove_archived_sessions()
+
+
+@shared_task(name="license.tasks.log_warnings", ignore_result=True)
+def log_warnings() -> None:
+    """Write what an administrator should know of the licence into the log."""
+    for warning in list_warnings(list_pool_states()):
+        level = logging.ERROR if warning.severity is Severity.ERROR else logging.WARNING
+        logger.log(level, "%s: %s", warning.code, warning.text)
