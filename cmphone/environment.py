@@ -1,6 +1,7 @@
 """Reads CMPHONE_* variables strictly.  What they mean belongs to settings.py."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,4 +49,12 @@ def read_choice(name: str, default: str, choices: set[str], environ: Mapping[str
     text = read_text(name, default, environ)
     if text not in choices:
         raise SettingsError(f"{name} must be one of {', '.join(sorted(choices))}, not {text!r}.")
+    return text
+
+
+def read_key(name: str, *, shortest: int, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the variable `name`, which must be fit to be shown in a header and hard to guess; empty: not set."""
+    text = read_text(name, "", environ)
+    if text and re.fullmatch(rf"[!-~]{{{shortest},}}", text) is None:
+        raise SettingsError(f"{name} must be at least {shortest} ASCII characters without spaces, or empty.")
     return text

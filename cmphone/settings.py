@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.utils.translation import gettext_lazy as _
 
 from cmphone import embedded
-from cmphone.environment import SettingsError, read_choice, read_flag, read_list, read_text
+from cmphone.environment import SettingsError, read_choice, read_flag, read_key, read_list, read_text
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "cmphone.properties",
     "cmphone.access",
     "cmphone.contacts",
+    "cmphone.monitoring",
     "cmphone.api",
     "cmphone.web",
     "numbering",
@@ -113,6 +114,11 @@ def database_from_url(url: str) -> dict[str, object]:
             # The look-up is prepared; statements of the ORM never are.
             "prepare_threshold": 5,
             "connect_timeout": 5,
+            # A host that is gone without a goodbye is noticed in seconds, not after the quarter of an hour of TCP.
+            "tcp_user_timeout": 5000,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
             "application_name": "cmphone",
             # Its plan is made once, whatever the numbers are, and compiling one costs more than it could ever save.
             "options": "-c plan_cache_mode=force_generic_plan -c jit=off",
@@ -150,7 +156,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 CSRF_FAILURE_VIEW = "cmphone.problems.answer_csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = PRODUCTION and read_flag("CMPHONE_HTTPS_REDIRECT", default=True)
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 # Only behind a proxy that sets the header itself; else a client could claim to come by HTTPS.
@@ -210,11 +216,23 @@ CELERY_BEAT_SCHEDULE = {
     "remove archived sessions": {"task": "license.tasks.remove_archived_sessions", "schedule": 3600.0},
     "forget failed log-ins": {"task": "cmphone.access.tasks.remove_forgotten_failures", "schedule": 3600.0},
     "log the warnings of the licence": {"task": "license.tasks.log_warnings", "schedule": 3600.0},
+    "show that jobs run": {
+        "task": "cmphone.monitoring.tasks.write_worker_sign",
+        "schedule": 15.0,
+        # One that waited for so long proves nothing about the clock any more.
+        "options": {"expires": 60},
+    },
     "rebuild what a changed setting affects": {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
     },
 }
+
+# What Prometheus and other monitoring show to read the health report and the metrics.  Empty: there is no such key,
+# and the metrics are open.
+MONITORING_KEY = read_key("CMPHONE_MONITORING_KEY", shortest=20)
+# Where every web process counts in a file of its own; whoever is asked adds them up.
+METRICS_DIR = Path(read_text("CMPHONE_METRICS_DIR", "") or embedded.var_folder() / "metrics").resolve()
 
 # Telephone numbers are personal data: no line of a log holds one.
 LOGGING = {

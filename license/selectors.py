@@ -7,7 +7,18 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db.models import Case, CharField, Count, DateTimeField, DurationField, IntegerField, Q, QuerySet, When
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    DateTimeField,
+    DurationField,
+    IntegerField,
+    Q,
+    QuerySet,
+    Sum,
+    When,
+)
 from django.db.models.expressions import RawSQL
 
 from cmphone.properties.registry import (
@@ -20,7 +31,7 @@ from cmphone.properties.registry import (
 )
 from license.files import COUNTED_SECTIONS, NAMED_POOL, REST_POOL
 from license.keys import is_accepted
-from license.models import LicenseFile, Pool, Session
+from license.models import HourlyUsage, LicenseFile, Pool, Session
 from license.tokens import hash_token
 
 
@@ -145,3 +156,17 @@ def list_sessions() -> QuerySet[Session]:
 def list_live_sessions() -> QuerySet[Session]:
     """Return the sessions that hold a seat at this moment."""
     return list_sessions().filter(ended_at=None, last_seen_at__gt=LIVE_SINCE)
+
+
+@dataclass(frozen=True)
+class UseSums:
+    """What happened to the seats of a pool since the first look at it."""
+
+    claims: int
+    refused: int
+
+
+def sum_use() -> dict[str, UseSums]:
+    """Return, by the name of the pool, what all hours together have seen."""
+    sums = HourlyUsage.objects.order_by().values_list("pool_name").annotate(Sum("claims"), Sum("refused"))
+    return {name: UseSums(claims, refused) for name, claims, refused in sums}

@@ -1,9 +1,13 @@
-"""/health: whether the process lives, and whether it can serve.  For load balancers and monitoring; no log-in."""
+"""/health: for load balancers whether the process lives and can serve; for monitoring how everything is.
 
+`check` and `report` answer 200 whatever they found: the report is the answer, and a monitor that gets another
+status has not got it.  A status code that says whether to send requests here is what `ready` is for.
+"""
+
+import functools
 import logging
 
 import redis
-from django.conf import settings
 from django.db import Error, connection
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -11,7 +15,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from cmphone.api.documentation import problems
+from cmphone.api.monitoring_access import require_monitoring
+from cmphone.monitoring.checks import (
+    CHECKS,
+    DATABASE,
+    LICENSE,
+    Section,
+    Status,
+    check_health,
+    find_days_until_next_expiry,
+)
+from cmphone.monitoring.worker import connect
 from cmphone.problems import Unavailable
+from license.warnings import list_counted
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +78,113 @@ class ReadyView(APIView):
         return Response({"status": "ready", "checks": checks})
 
 
+class CheckView(APIView):
+    """How everything is, in a word each: for everybody, as it tells nothing that is secret."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    class OutputSerializer(serializers.Serializer[None]):
+        class SectionSerializer(serializers.Serializer[None]):
+            status = serializers.ChoiceField(list(Status))
+
+            class Meta:
+                ref_name = "HealthCheckSection"
+
+        status = serializers.ChoiceField(list(Status), help_text="The worst of the sections.")
+        sections = serializers.DictField(child=SectionSerializer(), help_text=f"By name: {', '.join(CHECKS)}.")
+
+        class Meta:
+            ref_name = "HealthCheck"
+
+    @extend_schema(
+        operation_id="check_health",
+        summary="How is everything, in short?",
+        description="200 whatever was found: the report is the answer.",
+        responses=OutputSerializer,
+        auth=[],
+    )
+    def get(self, request: Request) -> Response:
+        report = check_health()
+        sections = {name: {"status": section.finding.status} for name, section in report.sections.items()}
+        return _answer({"status": report.status, "sections": sections})
+
+
+class ReportView(APIView):
+    """How everything is, in full: for staff, and for whoever shows a monitoring key."""
+
+    # The report comes first: who asks can only be looked up in a database that answers.
+    authentication_classes = ()
+    permission_classes = ()
+
+    class OutputSerializer(serializers.Serializer[None]):
+        class SectionSerializer(serializers.Serializer[None]):
+            class PoolSerializer(serializers.Serializer[None]):
+                pool = serializers.CharField()
+                bought = serializers.IntegerField()
+                inUse = serializers.IntegerField(  # noqa: N815 (the vendor's name)
+                    allow_null=True, help_text="null: nobody counts the seats of this pool."
+                )
+
+                class Meta:
+                    ref_name = "HealthReportPool"
+
+            status = serializers.ChoiceField(list(Status))
+            description = serializers.CharField()
+            duration_ms = serializers.FloatField(help_text="Of a look that hangs: how long it has taken so far.")
+            daysUntilNextExpiry = serializers.IntegerField(  # noqa: N815 (the vendor's name)
+                required=False, allow_null=True, help_text="Of the pool that ends first, among those that count."
+            )
+            statistics = PoolSerializer(many=True, required=False)
+
+            class Meta:
+                ref_name = "HealthReportSection"
+
+        status = serializers.ChoiceField(list(Status), help_text="The worst of the sections.")
+        sections = serializers.DictField(
+            child=SectionSerializer(),
+            help_text=f"By name: {', '.join(CHECKS)}. {LICENSE} also has daysUntilNextExpiry and statistics.",
+        )
+
+        class Meta:
+            ref_name = "HealthReport"
+
+    @extend_schema(
+        operation_id="report_health",
+        summary="How is everything, in full?",
+        description="For staff, and with `Authorization: Api-Key` and a monitoring key. 200 whatever was found: the "
+        "report is the answer.",
+        responses={200: OutputSerializer, **problems(401, 403)},
+        auth=[{"session": []}],  # type: ignore[list-item]
+    )
+    def get(self, request: Request) -> Response:
+        report = functools.cache(check_health)
+        require_monitoring(request._request, is_database_up=lambda: report().is_up(DATABASE))
+        sections = {name: _describe(section) for name, section in report().sections.items()}
+        return _answer({"status": report().status, "sections": sections})
+
+
+def _describe(section: Section) -> dict[str, object]:
+    described: dict[str, object] = {
+        "status": section.finding.status,
+        "description": section.finding.describe(),
+        "duration_ms": round(section.seconds * 1000, 1),
+    }
+    pools = section.finding.pools
+    if pools is not None:
+        counted = list_counted(pools)
+        described["daysUntilNextExpiry"] = find_days_until_next_expiry(pools)
+        described["statistics"] = [
+            {"pool": pool.name, "bought": pool.licensed, "inUse": pool.in_use if pool in counted else None}
+            for pool in pools
+        ]
+    return described
+
+
+def _answer(body: dict[str, object]) -> Response:
+    return Response(body, headers={"Cache-Control": "no-store"})
+
+
 def check_database() -> str:
     """Return `ok`, `unavailable` when the database does not answer, or `not-migrated` without our tables."""
     try:
@@ -76,8 +200,7 @@ def check_database() -> str:
 def check_redis() -> str:
     """Return `ok` or `unavailable`."""
     try:
-        client = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
-        with client:
+        with connect() as client:
             client.ping()
     except redis.RedisError:
         return "unavailable"

@@ -1,5 +1,6 @@
 """/api/v1/lookup: who is calling.  The walk of a call: read the number, run one statement, answer."""
 
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from cmphone.api.documentation import problems
 from cmphone.api.notation import find_base_url
 from cmphone.api.numbers import NumberField, NumberSerializer, ReadingSerializer, describe_number, describe_reading
 from cmphone.contacts.callers import Answer, Call, look_up
+from cmphone.monitoring.look_ups import count_batch, count_look_up
 from numbering.dialing import dial
 from numbering.selectors import Hit
 
@@ -94,6 +96,7 @@ class LookupView(APIView):
         auth=ANY_CALLER,
     )
     def get(self, request: Request) -> HttpResponse:
+        started = time.perf_counter()
         credentials = require_credentials(request)
         # Not as a form, in which an empty value would count as none.
         serializer = self.InputSerializer(data=request.query_params.dict())
@@ -102,7 +105,9 @@ class LookupView(APIView):
         described = describe_call(answer.calls[0], answer, base_url=find_base_url(request))
         if serializer.validated_data["explain"]:
             described["readings"] = [describe_reading(reading) for reading in answer.calls[0].readings]
-        return HttpResponse(orjson.dumps(described), content_type="application/json")
+        response = HttpResponse(orjson.dumps(described), content_type="application/json")
+        count_look_up(answer.calls[0].found.match, seconds=time.perf_counter() - started)
+        return response
 
 
 class LookupBatchView(APIView):
@@ -140,6 +145,7 @@ class LookupBatchView(APIView):
         serializer.is_valid(raise_exception=True)
         answer = look_up(serializer.validated_data["numbers"], who=credentials)
         results = [describe_call(call, answer, base_url=find_base_url(request)) for call in answer.calls]
+        count_batch(call.found.match for call in answer.calls)
         return HttpResponse(orjson.dumps({"results": results}), content_type="application/json")
 
 

@@ -5,6 +5,7 @@ or key that is nobody's, a database that is away, it leaves to the long way, whi
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
@@ -23,6 +24,7 @@ from cmphone.access.credentials import read_credentials
 from cmphone.api.lookup import LOOKUP_PATH, describe_call
 from cmphone.api.numbers import MAX_NUMBER_LENGTH
 from cmphone.contacts.callers import look_up
+from cmphone.monitoring.look_ups import count_look_up
 from cmphone.problems import Problem, choose_request_id
 
 logger = logging.getLogger(__name__)
@@ -54,18 +56,21 @@ def answer_look_ups_first(application: Application) -> Application:
 
 def _answer(environ: Environ) -> bytes | None:
     """Return the answer to a look-up, or None where it is not for the short way."""
+    started = time.perf_counter()
     try:
         number = _read_number(environ)
         credentials = read_credentials(environ.get("HTTP_AUTHORIZATION", ""))
         if number is None or credentials is None or (base_url := _find_base_url(environ)) is None:
             return None
         answer = look_up([number], who=credentials)
-        return orjson.dumps(describe_call(answer.calls[0], answer, base_url=base_url))
+        body = orjson.dumps(describe_call(answer.calls[0], answer, base_url=base_url))
+        count_look_up(answer.calls[0].found.match, seconds=time.perf_counter() - started)
     except (Problem, DatabaseError, InterfaceError):
         return None
     except Exception:
         logger.exception("The short way failed; the long one is taken.")
         return None
+    return body
 
 
 def _read_number(environ: Environ) -> str | None:

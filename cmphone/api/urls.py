@@ -5,9 +5,10 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from cmphone.api.contacts import ContactsView, ContactView
 from cmphone.api.customer_groups import CustomerGroupsView
-from cmphone.api.health import LiveView, ReadyView
+from cmphone.api.health import CheckView, LiveView, ReadyView, ReportView
 from cmphone.api.license import LicenseView
 from cmphone.api.lookup import LOOKUP_PATH, LookupBatchView, LookupView
+from cmphone.api.metrics import show_metrics
 from cmphone.api.numbers import CanonicalizeView, DialView
 from cmphone.api.sessions import CurrentSessionView, SessionsView
 
@@ -26,4 +27,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi")),
     path("health/live", LiveView.as_view()),
     path("health/ready", ReadyView.as_view()),
+    path("health/check", CheckView.as_view()),
+    path("health/report", ReportView.as_view()),
+    path("metrics", show_metrics),
 ]

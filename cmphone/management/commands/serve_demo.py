@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
@@ -56,6 +57,7 @@ class Command(BaseCommand):
         try:
             with raise_on_signals(), claim_serving(var_folder(), address):
                 ensure_port_is_free(host, port)
+                empty_metrics(settings.METRICS_DIR)
                 self._say("Starting …")
                 with hold_services() as services:
                     self._prepare_database()
@@ -160,6 +162,12 @@ def claim_serving(var: Path, address: str) -> Iterator[None]:
         lock.write(f"{address}/ as process {os.getpid()}")
         lock.flush()
         yield
+
+
+def empty_metrics(folder: Path) -> None:
+    """Remove what the web processes of earlier runs counted, and nothing else that somebody keeps there."""
+    for file in folder.glob("*.db"):
+        file.unlink(missing_ok=True)
 
 
 def ensure_port_is_free(host: str, port: int) -> None:
