@@ -145,7 +145,7 @@ def check_worker() -> Finding:
         return Finding(Status.ERROR, lambda: _("No job has ever run: start the worker with its clock (celery … -B)."))
     values = {"seconds": round(age)}
     if age <= SIGN_TOO_OLD_SECONDS:
-        return Finding(Status.SUCCESS, lambda: _("Jobs run; the last one %(seconds)d seconds ago.") % values, age)
+        return Finding(Status.SUCCESS, lambda: _("Jobs run; the last one %(seconds)d s ago.") % values, age)
     just_now = timezone.now() - timedelta(seconds=SIGN_TOO_OLD_SECONDS)
     if Rebuild.objects.filter(finished_at=None, updated_at__gt=just_now).exists():
         # Several large customer groups at once keep every thread of a small worker busy.
@@ -153,7 +153,7 @@ def check_worker() -> Finding:
             Status.WARNING, lambda: _("The worker builds customer groups anew; other jobs wait for it."), age
         )
     return Finding(
-        Status.ERROR, lambda: _("No job has run for %(seconds)d seconds: see whether the worker runs.") % values, age
+        Status.ERROR, lambda: _("No job has run for %(seconds)d s: see whether the worker runs.") % values, age
     )
 
 

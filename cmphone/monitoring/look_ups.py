@@ -33,6 +33,11 @@ class _Instruments:
 _lock = threading.Lock()
 
 
+def begin_counting() -> bool:
+    """Let counters that nobody has used yet show zero, and say whether anything can be counted."""
+    return _get_instruments() is not None
+
+
 def count_look_up(match: str, *, seconds: float) -> None:
     """Count a look-up and the time it took."""
     if (instruments := _get_instruments()) is not None:

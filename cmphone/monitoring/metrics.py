@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from django.conf import settings
 
 # Before the library, which it tells where the processes count.
-from cmphone.monitoring import look_ups  # noqa: F401  isort: skip
+from cmphone.monitoring.look_ups import begin_counting  # isort: skip
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -32,7 +32,7 @@ def read_metrics(report: Report, *, accept: str) -> tuple[bytes, str]:
     (use,) = run_together([sum_use]) if report.is_up(DATABASE) else (None,)
     registry = CollectorRegistry()
     registry.register(_Given(list(_measure(report, (use and use.value) or {}))))
-    if settings.METRICS_DIR.is_dir():
+    if begin_counting():
         MultiProcessCollector(registry, path=str(settings.METRICS_DIR))  # type: ignore[no-untyped-call]
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
