@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import Promise
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
@@ -137,6 +138,22 @@ class Session(models.Model):
     @property
     def is_timed_out(self) -> bool:
         return self.read_at >= self.expires_at
+
+    @property
+    def why_over(self) -> EndReason:
+        """Why it is over; NONE while it lives.  What has timed out is over before its row says so."""
+        if self.ended_at is None and self.is_timed_out:
+            return EndReason.TIMED_OUT
+        return EndReason(self.end_reason)
+
+    @property
+    def over_at(self) -> datetime | None:
+        """When it ended; None while it lives."""
+        return self.expires_at if self.ended_at is None and self.is_timed_out else self.ended_at
+
+    @property
+    def state(self) -> str | Promise:
+        return self.why_over.label if self.why_over else _("active")
 
     @property
     def is_touch_due(self) -> bool:

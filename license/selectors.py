@@ -7,12 +7,14 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractUser
 from django.db.models import (
     Case,
     CharField,
     Count,
     DateTimeField,
     DurationField,
+    F,
     IntegerField,
     Q,
     QuerySet,
@@ -31,7 +33,7 @@ from cmphone.properties.registry import (
 )
 from license.files import COUNTED_SECTIONS, NAMED_POOL, REST_POOL
 from license.keys import is_accepted
-from license.models import HourlyUsage, LicenseFile, Pool, Session
+from license.models import EndReason, HourlyUsage, LicenseFile, Pool, Session
 from license.tokens import hash_token
 
 
@@ -57,6 +59,9 @@ LIVE_SINCE_SQL = f"{NOW_SQL} - {TIMEOUT_SQL}"
 NOW = RawSQL(NOW_SQL, (), output_field=DateTimeField())  # noqa: S611
 TIMEOUT = RawSQL(TIMEOUT_SQL, (), output_field=DurationField())  # noqa: S611
 LIVE_SINCE = RawSQL(LIVE_SINCE_SQL, (), output_field=DateTimeField())  # noqa: S611
+IS_LIVE = Q(ended_at=None, last_seen_at__gt=LIVE_SINCE)
+# Also where the row does not say so yet.
+IS_TIMED_OUT = Q(end_reason=EndReason.TIMED_OUT) | Q(ended_at=None, last_seen_at__lte=LIVE_SINCE)
 ARCHIVED_UNTIL = RawSQL(f"{NOW_SQL} - {ARCHIVE_SQL}", (), output_field=DateTimeField())  # noqa: S611
 CONFIG_VERSION = RawSQL(CONFIG_VERSION_SQL, (), output_field=CharField())  # noqa: S611
 TEMPLATES_VERSION = RawSQL(TEMPLATES_VERSION_SQL, (), output_field=CharField())  # noqa: S611
@@ -155,7 +160,12 @@ def list_sessions() -> QuerySet[Session]:
 
 def list_live_sessions() -> QuerySet[Session]:
     """Return the sessions that hold a seat at this moment."""
-    return list_sessions().filter(ended_at=None, last_seen_at__gt=LIVE_SINCE)
+    return list_sessions().filter(IS_LIVE)
+
+
+def list_own_sessions(user: AbstractUser) -> QuerySet[Session]:
+    """Return the sessions of this user: those that have not ended first, then those that ended last."""
+    return list_sessions().filter(user_id=user.pk).order_by(F("ended_at").desc(nulls_first=True), "-started_at", "-id")
 
 
 @dataclass(frozen=True)

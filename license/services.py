@@ -11,9 +11,10 @@ from datetime import date, datetime, timedelta
 
 from django.contrib.auth.models import AbstractUser
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext
 
-from cmphone.problems import NotAuthenticated
+from cmphone.problems import NotAuthenticated, NotFound
 from license.files import PRODUCT, REST_POOL, has_expired
 from license.keys import is_accepted
 from license.models import EndReason, ReplacedToken, Session
@@ -170,7 +171,7 @@ def renew_session(session: Session) -> None:
 
 def release_seat(session: Session) -> bool:
     """End a session because its client logs out, and say whether it was alive.  Safe to repeat."""
-    return _end(session, EndReason.LOGGED_OUT)
+    return bool(_end(_only(session), EndReason.LOGGED_OUT))
 
 
 def end_session(session: Session) -> bool:
@@ -178,7 +179,23 @@ def end_session(session: Session) -> bool:
 
     Its next request is refused; its seat is free at once.
     """
-    return _end(session, EndReason.ENDED_BY_ADMINISTRATOR)
+    return bool(_end(_only(session), EndReason.ENDED_BY_ADMINISTRATOR))
+
+
+def end_own_session(*, user: AbstractUser, session_id: int) -> bool:
+    """End a session of this user because he wants it himself, and say whether it was alive.  Safe to repeat.
+
+    Raises NotFound when there is none, or none of his: the answer does not tell which.
+    """
+    session = Session.objects.filter(id=session_id, user_id=user.pk).first()
+    if session is None:
+        raise NotFound
+    return bool(_end(_only(session), EndReason.ENDED_BY_USER))
+
+
+def end_own_sessions(user: AbstractUser) -> int:
+    """End every session of this user because he wants it himself, and say how many were alive.  Safe to repeat."""
+    return _end(Session.objects.filter(user_id=user.pk), EndReason.ENDED_BY_USER)
 
 
 def end_timed_out_sessions() -> int:
@@ -337,9 +354,13 @@ def _count_refusal(*, licensed: int, in_use: int) -> None:
         cursor.execute(_RECORD_USE.format(rows=rows), [licensed, in_use])
 
 
-def _end(session: Session, reason: EndReason) -> bool:
-    alive = Session.objects.filter(id=session.id, ended_at=None, last_seen_at__gt=LIVE_SINCE)
-    return bool(alive.update(ended_at=NOW, end_reason=reason))
+def _only(session: Session) -> QuerySet[Session]:
+    return Session.objects.filter(id=session.id)
+
+
+def _end(sessions: QuerySet[Session], reason: EndReason) -> int:
+    alive = sessions.filter(ended_at=None, last_seen_at__gt=LIVE_SINCE)
+    return alive.update(ended_at=NOW, end_reason=reason)
 
 
 def _explain_dead_token(token_hash: bytes | memoryview) -> NotAuthenticated:
@@ -351,6 +372,10 @@ def _explain_dead_token(token_hash: bytes | memoryview) -> NotAuthenticated:
     if session.end_reason == EndReason.ENDED_BY_ADMINISTRATOR:
         return NotAuthenticated(
             gettext("An administrator ended this session."), reason=EndReason.ENDED_BY_ADMINISTRATOR.value
+        )
+    if session.end_reason == EndReason.ENDED_BY_USER:
+        return NotAuthenticated(
+            gettext("The user ended this session in the profile."), reason=EndReason.ENDED_BY_USER.value
         )
     if session.end_reason == EndReason.REPLACED:
         return NotAuthenticated(
