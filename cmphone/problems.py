@@ -22,7 +22,9 @@ from django.core.exceptions import (
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 TYPE_PATH = "/problems/"
 CONTENT_TYPE = "application/problem+json"
+# Where no person ever reads the answer, whatever a client says that it accepts.
+MACHINE_PATHS = ("/api/", "/health/", "/metrics")
 
 
 class FieldError(TypedDict):
@@ -146,22 +150,37 @@ class Unavailable(Problem):
 
 
 def shape_problem(problem: Problem, request: HttpRequest) -> HttpResponse:
-    """Return the response for a problem, in the language of the request."""
-    body = {
-        "type": _base_url(request) + TYPE_PATH + problem.slug,
-        "title": str(problem.title),
-        "status": problem.status,
-        "detail": problem.detail or str(problem.title),
-        "request_id": getattr(request, "request_id", ""),
-        "errors": problem.errors,
-        **problem.members,
-    }
-    response = JsonResponse(body, status=problem.status, content_type=CONTENT_TYPE)
+    """Return the response for a problem, in the language of the request: a page where a browser asks for one."""
+    request_id = getattr(request, "request_id", "")
+    response: HttpResponse
+    if _wants_page(request):
+        # Without the request: who is logged in stands in the database, which may be what is away.
+        page = render_to_string("web/problem.html", {"problem": problem, "request_id": request_id})
+        response = HttpResponse(page, status=problem.status)
+    else:
+        body = {
+            "type": _base_url(request) + TYPE_PATH + problem.slug,
+            "title": str(problem.title),
+            "status": problem.status,
+            "detail": problem.detail or str(problem.title),
+            "request_id": request_id,
+            "errors": problem.errors,
+            **problem.members,
+        }
+        response = JsonResponse(body, status=problem.status, content_type=CONTENT_TYPE)
+    response.is_problem = True  # type: ignore[attr-defined]
+    patch_vary_headers(response, ["Accept"])
     if problem.retry_after is not None:
         response["Retry-After"] = str(problem.retry_after)
     if problem.status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    if request.path_info.startswith(MACHINE_PATHS):
+        return False
+    return request.get_preferred_type([CONTENT_TYPE, "text/html"]) == "text/html"
 
 
 def _base_url(request: HttpRequest) -> str:
@@ -293,9 +312,10 @@ _by_status: dict[int, type[Problem]] = {
 
 
 def _with_headers_of(plain: HttpResponse, shaped: HttpResponse) -> HttpResponse:
-    for name in ("Allow", "Vary"):
-        if name in plain.headers:
-            shaped[name] = plain.headers[name]
+    if "Allow" in plain.headers:
+        shaped["Allow"] = plain.headers["Allow"]
+    if "Vary" in plain.headers:
+        patch_vary_headers(shaped, re.split(r"\s*,\s*", plain.headers["Vary"]))
     return shaped
 
 
@@ -323,7 +343,7 @@ class RequestIdMiddleware:
                 response: HttpResponse = shape_problem(TooLarge(gettext("At most %d bytes.") % limit), request)
         else:
             response = self.get_response(request)
-        if response.status_code in _by_status and not response.headers["Content-Type"].startswith(CONTENT_TYPE):
+        if response.status_code in _by_status and not hasattr(response, "is_problem"):
             # Django answers a wrong method, and a few other things, without an exception.
             response = _with_headers_of(response, shape_problem(_by_status[response.status_code](), request))
         response["X-Request-ID"] = request_id

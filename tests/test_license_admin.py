@@ -43,7 +43,7 @@ def read_list(client: Client, page: str, **query: str) -> str:
 def end_sessions(client: Client, *sessions: Session) -> int:
     response = client.post(
         reverse("admin:license_session_changelist"),
-        {"action": "end_sessions", "_selected_action": [str(session.pk) for session in sessions]},
+        {"action": "end_sessions", "confirmed": "yes", "_selected_action": [str(session.pk) for session in sessions]},
     )
     return response.status_code
 
