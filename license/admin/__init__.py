@@ -2,5 +2,6 @@
 
 from license.admin.licenses import LicenseFileAdmin, PoolAdmin
 from license.admin.sessions import SessionAdmin
+from license.admin.usage import HourlyUsageAdmin
 
-__all__ = ["LicenseFileAdmin", "PoolAdmin", "SessionAdmin"]
+__all__ = ["HourlyUsageAdmin", "LicenseFileAdmin", "PoolAdmin", "SessionAdmin"]
