@@ -8,15 +8,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count, groupby
+from zoneinfo import ZoneInfo
 
 from license.periods import DAY, HOUR, Period, Unit, begin_of, stretch_around
 
-# What a point of the picture stands for in periods up to this length.  It bounds their number by about 750.
-HOURS_UP_TO, DAYS_UP_TO = 32 * DAY, 740 * DAY
+Lengths = tuple[timedelta, timedelta]
+
+# Up to which length of the period a point stands for an hour, and up to which for a day; after that for a month.
+# It bounds the number of points by about 770.
+POINTS: Lengths = (32 * DAY, 740 * DAY)
+# Marks are wider than points.
+MARKS: Lengths = (8 * DAY, 100 * DAY)
 
 TICKS_AT_MOST = 5
 # Two counts closer than this would be written over each other.
-LABELS_APART = 4
+LABELS_APART = 3
 WARNING_SHARE = 0.9
 
 
@@ -95,18 +101,20 @@ class Chart:
     warning_line: str
     refused: Scale
     refusals: Sequence[Refusals]
+    refusals_unit: Unit
     ticks: Sequence[Tick]
 
 
 def draw_chart(hours: Iterable[Usage], period: Period) -> Chart | None:
     """Return the picture of these hours, which are in order.  None: there are none."""
-    unit = choose_unit(period)
-    usages = merge_hours(hours, period, unit)
+    unit, refusals_unit = choose_unit(period, POINTS), choose_unit(period, MARKS)
+    usages = merge_hours(hours, unit, period.zone)
     if not usages:
         return None
-    points = [Point(_place(each.begins_at, period), _place(each.ends_at, period), each) for each in usages]
+    points = _place_all(usages, period)
     seats = make_scale(max(max(each.peak, each.licensed) for each in usages))
-    refused = make_scale(max(each.refused for each in usages), ticks_at_most=1)
+    refusing = [each for each in merge_hours(usages, refusals_unit, period.zone) if each.refused]
+    refused = make_scale(max((each.refused for each in refusing), default=0), ticks_at_most=1)
     return Chart(
         unit=unit,
         points=points,
@@ -115,24 +123,25 @@ def draw_chart(hours: Iterable[Usage], period: Period) -> Chart | None:
         licensed_line=_trace(points, lambda usage: seats.place(usage.licensed)),
         warning_line=_trace(points, lambda usage: seats.place(usage.licensed * WARNING_SHARE)),
         refused=refused,
-        refusals=_mark_refusals(points, refused),
+        refusals=_mark_refusals(_place_all(refusing, period), refused),
+        refusals_unit=refusals_unit,
         ticks=list_ticks(period),
     )
 
 
-def choose_unit(period: Period) -> Unit:
-    """Return what a point of the picture stands for: an hour, a day or a month."""
-    if period.length <= HOURS_UP_TO:
+def choose_unit(period: Period, lengths: Lengths) -> Unit:
+    """Return hour, day or month."""
+    hours_up_to, days_up_to = lengths
+    if period.length <= hours_up_to:
         return Unit.HOUR
-    return Unit.DAY if period.length <= DAYS_UP_TO else Unit.MONTH
+    return Unit.DAY if period.length <= days_up_to else Unit.MONTH
 
 
-def merge_hours(hours: Iterable[Usage], period: Period, unit: Unit) -> list[Usage]:
+def merge_hours(hours: Iterable[Usage], unit: Unit, zone: ZoneInfo) -> list[Usage]:
     """Return one use for each `unit` that has an hour: the highest peak, the last number of licences, and sums."""
     merged = []
-    for (begins_at, ends_at), group in groupby(
-        hours, key=lambda hour: stretch_around(hour.begins_at, unit, period.zone)
-    ):
+    by_stretch = groupby(hours, key=lambda hour: stretch_around(hour.begins_at, unit, zone))
+    for (begins_at, ends_at), group in by_stretch:
         of_stretch = list(group)
         merged.append(
             Usage(
@@ -181,6 +190,10 @@ def _place(at: datetime, period: Period) -> float:
     return _percent(min(1, max(0, (at - period.begins_at) / period.length)))
 
 
+def _place_all(usages: Sequence[Usage], period: Period) -> list[Point]:
+    return [Point(_place(each.begins_at, period), _place(each.ends_at, period), each) for each in usages]
+
+
 def _percent(share: float) -> float:
     return round(100 * share, 3)
 
@@ -208,7 +221,6 @@ def _find_runs(points: Sequence[Point]) -> list[list[Point]]:
 
 def _mark_refusals(points: Sequence[Point], scale: Scale) -> list[Refusals]:
     places = [(_percent((point.left + point.right) / 200), point.usage.refused) for point in points]
-    places = [(x, refused) for x, refused in places if refused]
     labelled: set[float] = set()
     # Where it is narrow, the highest keep their numbers.
     for x, _ in sorted(places, key=lambda place: -place[1]):
