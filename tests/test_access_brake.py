@@ -40,7 +40,7 @@ def agent() -> User:
     return make_user("agent1", password=PASSWORD)
 
 
-def log_in(client: Client, username: str = "agent1", password: str = PASSWORD, address: str = HERE, **meta: str) -> Any:
+def log_in(client: Client, username: str = "agent1", password: str = PASSWORD, address: str = HERE, **meta: Any) -> Any:
     body = {"username": username, "password": password, "client_id": f"client-{address}"}
     headers = {"accept-language": "en"}
     return client.post(
