@@ -69,7 +69,7 @@ def test_colours_are_those_of_the_theme(page: "Page") -> None:
     circle = page.locator(".chart .refusal circle").first
     colours = {}
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         colours[scheme] = circle.evaluate("mark => getComputedStyle(mark).fill")
     assert colours == {"light": "rgb(186, 33, 33)", "dark": "rgb(227, 95, 95)"}
 

@@ -221,6 +221,10 @@ def test_of_several_pools_one_is_chosen(client: Client, administrator: User) -> 
     assert "<option selected>A&amp;B</option>" in page
     assert 'href="?pool=A%26B&amp;period=31-days"' in page
     assert "Use of A&amp;B, " in page
+    # Also beside an error.
+    page = show(client, pool="A&B", first_day="x")
+    assert "<option selected>A&amp;B</option>" in page
+    assert 'href="?pool=A%26B&amp;period=31-days"' in page
 
 
 def test_the_table_is_sorted_and_in_pages_and_keeps_the_choice(client: Client, administrator: User) -> None:

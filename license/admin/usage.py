@@ -1,6 +1,6 @@
 """The page of use over time: how many seats were in use, and who was refused, as a picture, a table and a file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -43,21 +43,19 @@ YEARS_AT_MOST = 10
 PARAMETERS = {"pool", "period", "first_day", "last_day"}
 
 
-def _day_field(label: str | Promise) -> forms.DateField:
-    return forms.DateField(
-        label=label,
-        required=False,
-        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
-        # Whatever lies further away is a slip, and years end at 9999.
-        validators=[MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2099, 12, 31))],
-    )
+_DAY: Mapping[str, Any] = {
+    "required": False,
+    "widget": forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+    # Whatever lies further away is a slip, and years end at 9999.
+    "validators": [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2099, 12, 31))],
+}
 
 
 class DaysForm(forms.Form):
     """The days of a period of one's own.  Both are given, or none."""
 
-    first_day = _day_field(_("From"))
-    last_day = _day_field(_("To"))
+    first_day = forms.DateField(label=_("From"), **_DAY)
+    last_day = forms.DateField(label=_("To"), **_DAY)
 
     def clean(self) -> dict[str, Any]:
         first, last = self.cleaned_data.get("first_day"), self.cleaned_data.get("last_day")
@@ -78,21 +76,21 @@ class Choice:
     preset: str
     period: Period
 
-    def query(self, **changes: str) -> str:
+    def query(self) -> str:
         """Return it as a part of an address."""
         days = {"first_day": f"{self.period.first_day}", "last_day": f"{self.period.last_day}"}
-        return urlencode({"pool": self.pool, **({"period": self.preset} if self.preset else days), **changes})
+        return urlencode({"pool": self.pool, **({"period": self.preset} if self.preset else days)})
 
 
-def read_choice(request: HttpRequest) -> tuple[Choice | None, DaysForm]:
-    """Return what the address asks for, or None and a form that says what is wrong with its days.
-
-    A pool or a preset that is not there counts as not asked for.
-    """
-    zone = ZoneInfo(settings.TIME_ZONE)
-    pools = list_pool_names() or [REST_POOL]
+def read_pool(request: HttpRequest, pools: Sequence[str]) -> str:
+    """Return which of the pools the address asks for; one that is not there counts as not asked for."""
     pool = request.GET.get("pool", "")
-    pool = pool if pool in pools else pools[0]
+    return pool if pool in pools else next(iter(pools), REST_POOL)
+
+
+def read_choice(request: HttpRequest, pool: str) -> tuple[Choice | None, DaysForm]:
+    """Return what the address asks for, or None and a form that says what is wrong with its days."""
+    zone = ZoneInfo(settings.TIME_ZONE)
     form = DaysForm(request.GET)
     if not form.is_valid():
         return None, form
@@ -142,18 +140,21 @@ class HourlyUsageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the period that was chosen: figures and a picture of it above the list of its hours."""
-        choice, form = read_choice(request)
+        pools = list_pool_names()
+        pool = read_pool(request, pools)
+        choice, form = read_choice(request, pool)
         # For the list: another reading may fall into the next hour.
         request.usage_choice = choice  # type: ignore[attr-defined]
         context = {
             "title": capfirst(self.opts.verbose_name_plural),
             "choice": choice,
             "form": form,
-            "pools": list_pool_names(),
+            "pool": pool,
+            "pools": pools,
             "tabs": [
                 {
                     "label": label,
-                    "query": _query_preset(choice, preset),
+                    "query": urlencode({"pool": pool, "period": preset}),
                     "is_current": choice and choice.preset == preset,
                 }
                 for preset, (label, _make_period) in PERIODS.items()
@@ -167,7 +168,7 @@ class HourlyUsageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Send every hour of the period that was chosen as a file for a spreadsheet."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        choice, _form = read_choice(request)
+        choice, _form = read_choice(request, read_pool(request, list_pool_names()))
         if choice is None:
             # The page says what is wrong.
             return HttpResponseRedirect(f"{reverse('admin:license_hourlyusage_changelist')}?{request.GET.urlencode()}")
@@ -188,10 +189,6 @@ class HourlyUsageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-def _query_preset(choice: Choice | None, preset: str) -> str:
-    return urlencode({**({"pool": choice.pool} if choice else {}), "period": preset})
-
-
 def _describe(choice: Choice) -> dict[str, Any]:
     summary = find_summary(choice.pool, choice.period)
     chart = draw_chart(read_hours(choice.pool, choice.period), choice.period)
@@ -207,7 +204,7 @@ def _describe(choice: Choice) -> dict[str, Any]:
 
 def name_hour(hour: datetime) -> str:
     """Return when an hour begins where the site is; with the zone where its clocks show that twice."""
-    local = timezone.localtime(hour, ZoneInfo(settings.TIME_ZONE))
+    local = timezone.localtime(hour)
     is_twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
     return date_format(local, gettext("D j M Y, H:i")) + (f" {local:%Z}" if is_twice else "")
 
@@ -216,7 +213,7 @@ def name_stretch(point: Point, chart: Chart) -> str:
     """Return the hour, the day or the month that a point of the chart stands for."""
     if chart.unit is Unit.HOUR:
         return name_hour(point.usage.begins_at)
-    local = timezone.localtime(point.usage.begins_at, ZoneInfo(settings.TIME_ZONE))
+    local = timezone.localtime(point.usage.begins_at)
     return date_format(local, gettext("D j M Y") if chart.unit is Unit.DAY else "F Y")
 
 
@@ -235,5 +232,5 @@ def _csv_header() -> list[object]:
 
 
 def _csv_line(row: HourlyUsage) -> list[object]:
-    hour = timezone.localtime(row.hour, ZoneInfo(settings.TIME_ZONE)).isoformat()
+    hour = timezone.localtime(row.hour).isoformat()
     return [row.pool_name, hour, row.licensed, row.peak, row.claims, row.refused]
