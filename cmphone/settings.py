@@ -3,6 +3,7 @@
 Development needs none of them; production has no default for a secret.
 """
 
+import os
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -234,6 +235,8 @@ CELERY_BEAT_SCHEDULE = {
 MONITORING_KEY = read_key("CMPHONE_MONITORING_KEY", shortest=20)
 # Where every web process counts in a file of its own; whoever is asked adds them up.
 METRICS_DIR = Path(read_text("CMPHONE_METRICS_DIR", "") or embedded.var_folder() / "metrics").resolve()
+# The library asks for it when it is imported, and never again.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
 
 # Telephone numbers are personal data: no line of a log holds one.
 LOGGING = {

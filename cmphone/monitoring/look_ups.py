@@ -6,16 +6,11 @@ process; who is asked for the metrics adds them up (metrics.py).
 
 import functools
 import logging
-import os
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
-
-# The library asks for it when it is imported, and never again.
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.METRICS_DIR)
-
 from prometheus_client import Counter, Histogram
 
 logger = logging.getLogger(__name__)

@@ -3,9 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from django.conf import settings
-
-# Before the library, which it tells where the processes count.
-from cmphone.monitoring.look_ups import begin_counting  # isort: skip
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -13,6 +10,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from cmphone.monitoring.checks import DATABASE, REDIS, Report, Status
+from cmphone.monitoring.look_ups import begin_counting
 from cmphone.monitoring.running import run_together
 from license.selectors import PoolState, UseSums, sum_use
 from license.warnings import list_counted, list_warnings
