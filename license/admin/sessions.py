@@ -69,6 +69,7 @@ class ReasonFilter(admin.SimpleListFilter):
 class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = [StateFilter, ReasonFilter]
     list_per_page = 50
+    show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     date_hierarchy = "started_at"
     search_fields = [
@@ -90,7 +91,7 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "address",
         "pool",
         "started_at",
-        "last_seen_at",
+        "last_seen",
         "state",
         "over_at",
     ]
@@ -104,7 +105,7 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         query = self.get_preserved_filters(request)
 
-        @admin.display(description="")
+        @admin.display(description="", empty_value="")
         def end_button(session: Session) -> str:
             if session.why_over:
                 return ""
@@ -126,8 +127,8 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return format_html("{}<div class='quiet'>{}</div>", session.user, name) if name else str(session.user)
 
     @admin.display(description=_("address"), ordering="address")
-    def at_address(self, session: Session) -> SafeString:
-        return format_html("<span class='address'>{}</span>", session.address or "–")
+    def at_address(self, session: Session) -> str:
+        return session.address or "–"
 
     @admin.display(description=_("start"), ordering="started_at")
     def start(self, session: Session) -> str:
@@ -145,9 +146,16 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def end(self, session: Session) -> str:
         return _show_time(session.over_at)
 
+    # --- the page of one ---
+
+    @admin.display(description=_("last activity"))
+    def last_seen(self, session: Session) -> str:
+        return date_format(timezone.localtime(session.last_seen_at), "DATETIME_FORMAT")
+
     @admin.display(description=_("end"))
-    def over_at(self, session: Session) -> Any:
-        return session.over_at
+    def over_at(self, session: Session) -> str:
+        at = session.over_at
+        return "–" if at is None else date_format(timezone.localtime(at), "DATETIME_FORMAT")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         return list_sessions()
