@@ -205,7 +205,8 @@ def make_web_command(host: str, port: int, application: str = "cmphone.wsgi:appl
     """Return the command of a web server for a WSGI application."""
     options = (
         f"--interface wsgi --host {shlex.quote(host)} --port {port}"
-        " --workers 2 --blocking-threads 1 --workers-kill-timeout 5"
+        # A worker that was killed comes back; without that its end would be that of the web server.
+        " --workers 2 --blocking-threads 1 --workers-kill-timeout 5 --respawn-failed-workers"
     )
     return [sys.executable, "-m", "granian", application, *shlex.split(options)]
 
