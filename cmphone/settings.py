@@ -197,6 +197,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "ContactKind": ["person", "company"],
+        "HealthStatus": ["SUCCESS", "WARNING", "ERROR"],
         "NumberKind": ["public", "internal", "service", "withheld", "unreadable"],
     },
     "POSTPROCESSING_HOOKS": [

@@ -14,6 +14,7 @@ from cmphone.access.services import create_api_key
 from cmphone.celery import app
 from cmphone.contacts.models import User
 from cmphone.embedded import redis_url
+from cmphone.environment import SettingsError, read_key
 from cmphone.monitoring import worker
 from cmphone.monitoring.checks import CHECKS
 from cmphone.monitoring.tasks import write_worker_sign
@@ -234,3 +235,15 @@ def test_the_report_speaks_the_language_of_the_request(client: Client, site: "re
     _, report = read_report(client, Authorization=f"Api-Key {KEY}", **{"Accept-Language": "de"})
 
     assert report["sections"]["database"]["description"] == "Die Datenbank antwortet."
+
+
+@pytest.mark.parametrize("text", ["", "x" * 20, "!~" * 10])
+def test_a_monitoring_key_is_long_or_not_there(text: str) -> None:
+    assert read_key("CMPHONE_MONITORING_KEY", shortest=20, environ={"CMPHONE_MONITORING_KEY": text}) == text
+    assert read_key("CMPHONE_MONITORING_KEY", shortest=20, environ={}) == ""
+
+
+@pytest.mark.parametrize("text", ["x" * 19, "x" * 19 + " ", "x y" * 10, "ü" * 20, "x" * 20 + "\n"])
+def test_a_monitoring_key_that_cannot_serve_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="at least 20 ASCII characters"):
+        read_key("CMPHONE_MONITORING_KEY", shortest=20, environ={"CMPHONE_MONITORING_KEY": text})

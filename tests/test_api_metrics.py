@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any, get_args
@@ -125,7 +126,7 @@ def test_claims_and_refusals_are_the_sums_of_all_hours(client: Client) -> None:
     for hours in range(3):
         HourlyUsage.objects.create(
             pool_name="REST_USERS",
-            hour=timezone.now() - timezone.timedelta(hours=hours + 1),
+            hour=timezone.now() - timedelta(hours=hours + 1),
             licensed=10,
             claims=2,
             refused=1,
@@ -279,7 +280,8 @@ def test_the_form_is_the_one_that_prometheus_asks_for(client: Client) -> None:
 
     assert plain.headers["Content-Type"].startswith("text/plain; version=")
     assert asked.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
-    assert "cmphone_lookups" in {family.name for family in parse_openmetrics(asked.content.decode())}
+    parsed = parse_openmetrics(asked.content.decode())  # type: ignore[no-untyped-call]
+    assert "cmphone_lookups" in {family.name for family in parsed}
     assert plain.headers["Cache-Control"] == "no-store"
 
 
