@@ -40,9 +40,12 @@ from license.waiting import explain_long_wait, limit_wait
 _TIMED_OUT = f"ended_at = last_seen_at + {TIMEOUT_SQL}, end_reason = '{EndReason.TIMED_OUT.value}'"
 # Signs of life in the future: the clock of the database was set back.  Left so, a client that crashed before would
 # keep its seat until the clock is there again, and not for a time-out.
-_PUT_CLOCK_RIGHT = (
-    f"update license_session set last_seen_at = {NOW_SQL} where ended_at is null and last_seen_at > {NOW_SQL}"  # noqa: S608
-)
+_PUT_CLOCK_RIGHT = f"""
+    update license_session set last_seen_at = {NOW_SQL}
+    where id in (
+        select id from license_session where ended_at is null and last_seen_at > {NOW_SQL} for update skip locked
+    )
+"""  # noqa: S608
 # Adds to the use of the hour; `rows` are (pool, time, licensed, in use, claims, refused).
 _RECORD_USE = """
     insert into license_hourlyusage as u (pool_name, hour, licensed, peak, claims, refused)

@@ -74,7 +74,9 @@ def served() -> Iterator[Site]:
         # Durable, as a site in production is: what is committed outlives a crash.
         with hold_services() as services:
             environ = services | {"DJANGO_SETTINGS_MODULE": "tests.storm.settings"}
-            subprocess.run([sys.executable, "-m", "tests.storm.site"], cwd=CHECKOUT, env=os.environ | environ, check=True)
+            subprocess.run(
+                [sys.executable, "-m", "tests.storm.site"], cwd=CHECKOUT, env=os.environ | environ, check=True
+            )
             command = [*make_web_command(HOST, port), "--workers", str(WORKERS)]
             with run_children({"web": command}, environ) as children:
                 wait_until_ready(address, children)
