@@ -98,6 +98,16 @@ def test_every_pool_is_told_with_its_use_and_its_days() -> None:
         (make_license(make_section(products="CM/Track")), Refusal.OTHER_PRODUCT, 3),
         (make_license(make_section("TRACK")), Refusal.NO_SECTION, None),
         (make_license().replace("licenses=10", "licenses=-1"), Refusal.BAD_COUNT, 6),
+        (make_license().replace("31.12.2099", "31.02.2099"), Refusal.BAD_DATE, 5),
+        (make_license().replace("version=1\n", ""), Refusal.MISSING_KEY, 1),
+        (make_license().replace("version=1\n", "version=1\nversion=1\n"), Refusal.DUPLICATE_KEY, 5),
+        (make_section(), Refusal.MISSING_KEY, 1),
+        (make_license() + make_license(), Refusal.DUPLICATE_SECTION, 8),
+        ("version=1\n" + make_license(), Refusal.KEY_OUTSIDE_SECTION, 1),
+        (make_license().replace("version=1", "version=1\nnote=added"), Refusal.BAD_SIGNATURE, 1),
+        (make_license(make_section(), make_section("FAX")).replace("[FAX]", "[FAXES]"), Refusal.BAD_SIGNATURE, 9),
+        ("# comment\r\n\r\n" + make_license().replace("=10", "=1x").replace("\n", "\r\n"), Refusal.BAD_COUNT, 8),
+        ("\ufeff" + make_license().replace("31.12.2099", "1.1.2099"), Refusal.BAD_DATE, 5),
         (b"\xff\xfe", Refusal.NOT_TEXT, 1),
         ("", Refusal.NO_SECTION, None),
     ],
@@ -208,11 +218,13 @@ class TestCommand:
             make_section(),
             make_section("TRACK", licenses=5, expires=f"{tomorrow:%d.%m.%Y}"),
             make_section("FAX", licenses=1),
+            make_section("NAMED_USERS", licenses=3),
         )
         file.write_text(make_license(*sections), encoding="utf-8")
         assert self.run(file).splitlines() == [
             "The licence is in force:",
             "  FAX: 1 licence, valid to 31.12.2099, Müller & Söhne (unknown section: kept, not counted)",
+            "  NAMED_USERS: 3 licences, valid to 31.12.2099, Müller & Söhne",
             "  REST_USERS: 10 licences, valid to 31.12.2099, Müller & Söhne",
             f"  TRACK: 5 licences, valid to {tomorrow:%d.%m.%Y}, Müller & Söhne (kept, not counted here)",
         ]
