@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory, override_settings
-from django.urls import path
+from django.urls import include, path
 from django.utils import translation
 
 from cmphone import problems
@@ -52,6 +52,65 @@ def test_a_client_may_name_its_request_but_not_write_into_the_log(client: Client
     assert "forged" not in forged.json()["request_id"]
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status", "title"),
+    [
+        ("get", "/no/such/page", 404, "There is no such thing."),
+        ("get", "/problems/no-such-problem", 404, "There is no such thing."),
+        ("post", "/problems/not-found", 405, "This address does not take this method."),
+    ],
+)
+def test_a_browser_is_answered_with_a_page(client: Client, method: str, url: str, status: int, title: str) -> None:
+    answer = getattr(client, method)(url, headers={"Accept": BROWSER, "X-Request-ID": "abc-123"})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+    page = answer.content.decode()
+    assert (f"<h1>{title}</h1>" in page, "abc-123" in page, '<a href="/">' in page) == (True, True, True)
+    assert "Accept" in answer.headers["Vary"].split(", ")
+    assert answer.headers.get("Allow") == ("GET, HEAD" if status == 405 else None)
+
+
+def test_a_page_is_in_the_language_of_the_browser(client: Client) -> None:
+    answer = client.get("/no/such/page", headers={"Accept": BROWSER, "Accept-Language": "de"})
+
+    assert '<html lang="de">' in answer.content.decode()
+    assert "<h1>Das gibt es nicht.</h1>" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "",
+        "*/*",
+        "application/json",
+        "application/problem+json",
+        "text/html;q=0.5, application/problem+json",
+        "nonsense",
+    ],
+)
+def test_who_does_not_ask_for_a_page_is_answered_with_json(client: Client, accept: str) -> None:
+    answer = client.get("/no/such/page", headers={"Accept": accept})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("url", ["/api/v1/no-such-resource", "/api/v1/lookup", "/health/no-such", "/metrics/no-such"])
+def test_where_machines_ask_even_a_browser_is_answered_with_json(client: Client, url: str) -> None:
+    answer = client.delete(url, headers={"Accept": BROWSER})
+
+    assert (answer.status_code // 100, answer.headers["Content-Type"]) == (4, "application/problem+json")
+
+
+def test_a_form_that_is_too_old_is_told_so_on_a_page() -> None:
+    answer = Client(enforce_csrf_checks=True).post("/login/", headers={"Accept": BROWSER})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (403, "text/html; charset=utf-8")
+    assert "The form is too old or came from elsewhere. Load the page again." in answer.content.decode()
+
+
 def fail(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("secret of the inside")
 
@@ -60,7 +119,7 @@ def lose_database(request: HttpRequest) -> HttpResponse:
     raise OperationalError("could not connect to db-host-7")
 
 
-urlpatterns = [path("fail", fail), path("lose", lose_database)]
+urlpatterns = [path("fail", fail), path("lose", lose_database), path("", include("cmphone.urls"))]
 handler404 = problems.answer_404
 handler500 = problems.answer_500
 
@@ -83,6 +142,21 @@ def test_a_database_that_is_away_is_unavailable_and_may_be_tried_again() -> None
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "db-host-7" not in answer.content.decode()
+
+
+@override_settings(ROOT_URLCONF="tests.test_problems")
+def test_a_browser_gets_a_page_even_where_the_database_is_away() -> None:
+    client = Client(raise_request_exception=False)
+
+    faults = [client.get(url, headers={"Accept": BROWSER}) for url in ("/fail", "/lose")]
+
+    # These tests have no database: the page asks it nothing.
+    assert [answer.status_code for answer in faults] == [500, 503]
+    assert faults[1].headers["Retry-After"] == "5"
+    for answer in faults:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "secret of the inside" not in answer.content.decode()
+        assert "db-host-7" not in answer.content.decode()
 
 
 @override_settings(ALLOWED_HOSTS=["cmphone.example"])
