@@ -267,7 +267,7 @@ def test_looking_ends_nothing(client: Client, ender: User, agent: User) -> None:
     session = make_session(agent)
 
     assert client.get(end_url(session)).headers["Location"] == f"{LIST}{session.pk}/change/"
-    client.get(LIST, {"action": "end_sessions", "_selected_action": session.pk, "confirmed": "yes"})
+    client.get(LIST, {"action": "end_sessions", "_selected_action": str(session.pk), "confirmed": "yes"})
 
     assert Session.objects.get().ended_at is None
 

@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import translation
@@ -50,10 +50,10 @@ class LogInView(LoginView):
         # Not in a circle.
         return HttpResponseRedirect(reverse("home") if url.startswith(reverse("login")) else url)
 
-    def form_invalid(self, form: LogInForm) -> HttpResponse:
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         """Show what is wrong; who has to wait is told for how long."""
         response = super().form_invalid(form)
-        if form.throttled is not None:
+        if isinstance(form, LogInForm) and form.throttled is not None:
             response.status_code = form.throttled.status
             if form.throttled.retry_after is not None:
                 response["Retry-After"] = str(form.throttled.retry_after)
@@ -90,12 +90,12 @@ def lead_to_log_in(request: HttpRequest) -> HttpResponse:
     return redirect_to_login(url)
 
 
-def for_users(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def for_users(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Show a page only to who is logged in, in his own language."""
 
     @never_cache
     @wraps(view)
-    def show(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def show(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not isinstance(request.user, User):
             # What a form sends is lost by then, but not where it stood.
             is_form = request.method not in {"GET", "HEAD"}
@@ -105,3 +105,10 @@ def for_users(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         return view(request, *args, **kwargs)
 
     return show
+
+
+def current_user(request: HttpRequest) -> User:
+    """Return who is logged in.  Raises PermissionDenied where a view let anybody in."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user

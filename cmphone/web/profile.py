@@ -14,7 +14,7 @@ from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from cmphone.contacts.models import User
-from cmphone.web.log_in import for_users
+from cmphone.web.log_in import current_user, for_users
 from license.selectors import list_own_sessions
 from license.services import end_own_session, end_own_sessions
 
@@ -34,14 +34,14 @@ class LanguageForm(forms.ModelForm):  # type: ignore[type-arg]
 @for_users
 def show_profile(request: HttpRequest) -> HttpResponse:
     """Show the profile, or change the language."""
-    form = LanguageForm(request.POST if request.method == "POST" else None, instance=request.user)
+    user = current_user(request)
+    form = LanguageForm(request.POST if request.method == "POST" else None, instance=user)
     if request.method == "POST" and form.is_valid():
-        user = form.save(commit=False)
         user.save(update_fields=["language"])
         translation.activate(user.language)
         messages.success(request, gettext("Your language is changed."))
         return redirect("profile")
-    sessions = list(list_own_sessions(request.user)[:SHOW_AT_MOST])
+    sessions = list(list_own_sessions(user)[:SHOW_AT_MOST])
     context = {
         "form": form,
         "sessions": sessions,
@@ -54,7 +54,7 @@ def show_profile(request: HttpRequest) -> HttpResponse:
 @for_users
 def end_one(request: HttpRequest, session_id: int) -> HttpResponse:
     """End a session of the user's own."""
-    if end_own_session(user=request.user, session_id=session_id):
+    if end_own_session(user=current_user(request), session_id=session_id):
         messages.success(request, gettext("The session has ended. Its client is logged out."))
     else:
         messages.warning(request, gettext("This session was over already."))
@@ -65,7 +65,7 @@ def end_one(request: HttpRequest, session_id: int) -> HttpResponse:
 @for_users
 def end_others(request: HttpRequest) -> HttpResponse:
     """End every session of the user's own but that of this browser."""
-    count = end_own_sessions(request.user)
+    count = end_own_sessions(current_user(request))
     if count:
         text = ngettext("%d session has ended.", "%d sessions have ended.", count) % count
         messages.success(request, text)
