@@ -12,7 +12,7 @@ import django
 
 from cmphone.embedded import CHECKOUT
 from tests.bench import wrk
-from tests.bench.calls import CASES, Case, Request, ask_yardstick
+from tests.bench.calls import CASES, Case, Request
 from tests.bench.load import add_arguments
 from tests.bench.place import BenchPlace, find_top, settle
 from tests.bench.wrk import require_wrk, run_wrk
@@ -140,7 +140,7 @@ def measure_case(case: Case, served: "Served", options: Namespace, *, beside: "S
     if not answers.is_there:
         return Result(case)
     targets = [
-        (served.yardstick, write_requests(served, f"{case.name}-yardstick", ask_yardstick(calls))),
+        (served.yardstick, write_requests(served, f"{case.name}-yardstick", case.ask_yardstick(calls))),
         (served.product, write_requests(served, case.name, requests)),
     ]
     if beside:

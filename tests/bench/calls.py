@@ -12,6 +12,7 @@ from tests.bench.data import HOUSE, WITH_SWITCHBOARD, GroupData, Number, Site
 # A list of requests is walked through again and again.
 REQUESTS = 20_000
 BATCH = 100
+CLIENTS = 16
 HOME = "49"
 WITHHELD = ("", "anonymous", "Anonymous <sip:anonymous@anonymous.invalid>", "unknown", "private")
 
@@ -26,31 +27,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request; with a `body` it is a POST."""
+    """A request; a `body` is JSON."""
 
     path: str
     body: str = ""
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is measured.  `match`: what the product is expected to answer; empty where it answers otherwise.
-
-    `ask` makes the product's requests of the calls; one may take several calls, as `calls_per_request` says.
-    """
-
-    name: str
-    title: str
-    match: str
-    make_call: Callable[[Sequence[GroupData], random.Random], Call]
-    ask: Callable[[Sequence[Call]], list[Request]]
-    calls_per_request: int = 1
-
-    def make_calls(self, site: Site, count: int = REQUESTS) -> list[Call]:
-        """Return calls, the same ones for the same site."""
-        groups = [group for group in site.groups if group.spec.is_visible]
-        chance = random.Random(f"{site.seed}/{self.name}")
-        return [self.make_call(groups, chance) for _ in range(count)]
+    method: str = "GET"
 
 
 def present(number: Number, chance: random.Random) -> str:
@@ -101,6 +82,11 @@ def withheld_call(groups: Sequence[GroupData], chance: random.Random) -> Call:
     return Call(chance.choice(WITHHELD), call_of_contact(groups, chance).canonical)
 
 
+def post(path: str, body: object) -> Request:
+    """Return the request that posts `body`."""
+    return Request(path, orjson.dumps(body).decode(), "POST")
+
+
 def look_up(calls: Sequence[Call]) -> list[Request]:
     """One look-up each."""
     return [Request(f"/api/v1/lookup?number={quote(call.presented, safe='')}") for call in calls]
@@ -109,10 +95,7 @@ def look_up(calls: Sequence[Call]) -> list[Request]:
 def look_up_in_batches(calls: Sequence[Call]) -> list[Request]:
     """So many in one request as it takes."""
     batches = (calls[start : start + BATCH] for start in range(0, len(calls), BATCH))
-    return [
-        Request("/api/v1/lookup/batch", orjson.dumps({"numbers": [call.presented for call in batch]}).decode())
-        for batch in batches
-    ]
+    return [post("/api/v1/lookup/batch", {"numbers": [call.presented for call in batch]}) for batch in batches]
 
 
 def search_by_typing(calls: Sequence[Call]) -> list[Request]:
@@ -120,9 +103,55 @@ def search_by_typing(calls: Sequence[Call]) -> list[Request]:
     return [Request(f"/api/v1/contacts?phone={call.canonical[3:9]}") for call in calls]
 
 
-def ask_yardstick(calls: Sequence[Call]) -> list[Request]:
+def look_up_canonical(calls: Sequence[Call]) -> list[Request]:
     """The same callers for the yardstick, which wants the canonical number."""
     return [Request(f"/?canonical={call.canonical}") for call in calls]
+
+
+def show_life(_calls: Sequence[Call]) -> list[Request]:
+    """Every client shows in its turn that it lives; nobody calls."""
+    return [Request("/api/v1/sessions/current", method="PUT")] * CLIENTS
+
+
+def renew_log_ins(_calls: Sequence[Call]) -> list[Request]:
+    """Clients of their own log in again and again, as the others' tokens are still needed."""
+    # Not above: there the settings have not been read yet.
+    from tests.bench.load import USERNAME
+    from tests.make import PASSWORD
+
+    return [
+        post("/api/v1/sessions", {"username": USERNAME, "password": PASSWORD, "client_id": f"renewing-{number}"})
+        for number in range(CLIENTS)
+    ]
+
+
+def touch_yardstick(_calls: Sequence[Call]) -> list[Request]:
+    """As many rows as there are clients are written in turn."""
+    return [Request(f"/touch?id={number}") for number in range(CLIENTS)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured.  `match`: what the product is expected to answer; empty where it answers otherwise.
+
+    `ask` makes the product's requests of the calls, `ask_yardstick` the yardstick's; a request of the product may
+    take several calls, as `calls_per_request` says.  `probes`: how many calls are looked at before it is measured.
+    """
+
+    name: str
+    title: str
+    match: str
+    make_call: Callable[[Sequence[GroupData], random.Random], Call]
+    ask: Callable[[Sequence[Call]], list[Request]]
+    calls_per_request: int = 1
+    ask_yardstick: Callable[[Sequence[Call]], list[Request]] = look_up_canonical
+    probes: int = 200
+
+    def make_calls(self, site: Site, count: int = REQUESTS) -> list[Call]:
+        """Return calls, the same ones for the same site."""
+        groups = [group for group in site.groups if group.spec.is_visible]
+        chance = random.Random(f"{site.seed}/{self.name}")
+        return [self.make_call(groups, chance) for _ in range(count)]
 
 
 EXACT = Case("exact", "exact hit", "exact", call_of_contact, look_up)
@@ -136,4 +165,6 @@ CASES = (
     Case("batch", f"batch of {BATCH}", "exact", call_of_contact, look_up_in_batches, BATCH),
     Case("rebuild", "exact hit during a rebuild", "exact", call_of_contact, look_up),
     Case("scale", "exact hit in 10,000 numbers", "exact", call_of_contact, look_up),
+    Case("heartbeat", "heartbeat", "", withheld_call, show_life, ask_yardstick=touch_yardstick),
+    Case("login", "log-in", "", withheld_call, renew_log_ins, ask_yardstick=touch_yardstick, probes=CLIENTS),
 )

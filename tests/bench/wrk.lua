@@ -1,18 +1,16 @@
--- Walks through the requests of a file, one a line: path, token, body (empty: GET), separated by tabs.
+-- Walks through the requests of a file, one a line: method, path, token, body, separated by tabs.
 -- Arguments: the file, and at which request to begin.
 
 local requests, position = {}, 0
 
 function init(arguments)
   for line in io.lines(arguments[1]) do
-    local path, token, body = line:match("^([^\t]*)\t([^\t]*)\t(.*)$")
+    local method, path, token, body = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
     local headers = { Authorization = "Bearer " .. token }
-    if body == "" then
-      requests[#requests + 1] = wrk.format("GET", path, headers)
-    else
+    if body ~= "" then
       headers["Content-Type"] = "application/json"
-      requests[#requests + 1] = wrk.format("POST", path, headers, body)
     end
+    requests[#requests + 1] = wrk.format(method, path, headers, body)
   end
   position = tonumber(arguments[2])
 end

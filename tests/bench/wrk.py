@@ -44,7 +44,7 @@ def write_requests(path: Path, requests: Sequence[Request], tokens: Sequence[str
     """Write the file that wrk.lua walks through; the tokens take turns."""
     with path.open("w", encoding="ascii") as file:
         for place, request in enumerate(requests):
-            file.write(f"{request.path}\t{tokens[place % len(tokens)]}\t{request.body}\n")
+            file.write(f"{request.method}\t{request.path}\t{tokens[place % len(tokens)]}\t{request.body}\n")
 
 
 def run_wrk(address: str, requests: Path, seconds: int) -> Measurement:

@@ -114,8 +114,8 @@ class RestlessClient:
                     answer = claim(self.address, self.client_id)
                 else:
                     answer = ask(self.address, method, "/api/v1/sessions/current", token=self.token or "")
-            except (OSError, HTTPException) as error:
-                self.counts[type(error).__name__] += 1
+            except (OSError, HTTPException):
+                self.counts["no answer"] += 1
                 answer = Answer(0, {})
             else:
                 self.counts[f"{method} {answer.status}"] += 1
