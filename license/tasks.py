@@ -3,6 +3,7 @@
 import logging
 
 from celery import shared_task
+from django.utils import translation
 
 from license import services
 from license.selectors import list_pool_states
@@ -32,6 +33,9 @@ def remove_archived_sessions() -> None:
 @shared_task(name="license.tasks.log_warnings", ignore_result=True)
 def log_warnings() -> None:
     """Write what an administrator should know of the licence into the log."""
-    for warning in list_warnings(list_pool_states()):
-        level = logging.ERROR if warning.severity is Severity.ERROR else logging.WARNING
-        logger.log(level, "%s: %s", warning.code, warning.text)
+    warnings = list_warnings(list_pool_states())
+    # Whatever language the thread was left in: a log has one.
+    with translation.override("en"):
+        for warning in warnings:
+            level = logging.ERROR if warning.severity is Severity.ERROR else logging.WARNING
+            logger.log(level, "%s: %s", warning.code, warning.text)

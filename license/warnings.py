@@ -9,9 +9,6 @@ from django.utils.translation import gettext, ngettext
 from license.files import PRODUCT, REST_POOL
 from license.selectors import PoolState
 
-# Whose seats this product counts; of the others nobody knows how many are in use.
-COUNTED_POOLS = (REST_POOL,)
-
 WARN_DAYS_BEFORE_EXPIRY = 30
 WARN_FROM_PERCENT_IN_USE = 90
 
@@ -76,11 +73,6 @@ class LicenseWarning:
                 return gettext("Nearly every seat of %(pool)s is in use: %(in_use)d of %(licensed)d.") % values
 
 
-def list_counted(pools: Sequence[PoolState]) -> list[PoolState]:
-    """Return the pools whose seats this product counts."""
-    return [pool for pool in pools if pool.name in COUNTED_POOLS]
-
-
 def list_warnings(pools: Sequence[PoolState]) -> list[LicenseWarning]:
     """Return what is wrong, or soon will be, with the pools of the licence in force; errors come first."""
     return sorted(_find_warnings(pools), key=lambda warning: warning.severity is not Severity.ERROR)
@@ -89,7 +81,9 @@ def list_warnings(pools: Sequence[PoolState]) -> list[LicenseWarning]:
 def _find_warnings(pools: Sequence[PoolState]) -> Iterator[LicenseWarning]:
     if not any(pool.name == REST_POOL for pool in pools):
         yield LicenseWarning(Code.MISSING)
-    for pool in list_counted(pools):
+    for pool in pools:
+        if not pool.is_counted:
+            continue
         if pool.days_left < 0:
             yield LicenseWarning(Code.EXPIRED, pool)
         elif pool.days_left <= WARN_DAYS_BEFORE_EXPIRY:

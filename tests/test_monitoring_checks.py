@@ -12,7 +12,7 @@ import pytest
 import redis
 from django.db import OperationalError
 from django.test import override_settings
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from cmphone.celery import app
 from cmphone.contacts.models import CustomerGroup, Rebuild
@@ -51,7 +51,7 @@ OF_REDIS = {"redis", "worker", "queue"}
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator["redis.Redis"]:
     """A client of this run's own Redis, without sign and jobs of other tests."""
     monkeypatch.setattr(checks, "_stale_since", None)
-    with worker.connect() as client:
+    with worker.connect() as client, translation.override("en"):
         client.delete(QUEUE, worker.SIGN_KEY)
         yield client
         client.delete(QUEUE, worker.SIGN_KEY)

@@ -29,7 +29,6 @@ from cmphone.monitoring.checks import (
 )
 from cmphone.monitoring.running import run_together
 from cmphone.problems import Unavailable
-from license.warnings import list_counted
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +162,7 @@ class ReportView(APIView):
         description="For staff, and with `Authorization: Api-Key` and a monitoring key. 200 whatever was found: the "
         "report is the answer.",
         responses={200: OutputSerializer, **problems(401, 403)},
-        auth=[{"session": []}],  # type: ignore[list-item]
+        auth=[{"session": []}, {"apiKey": []}],  # type: ignore[list-item]
     )
     def get(self, request: Request) -> Response:
         report = functools.cache(check_health)
@@ -180,10 +179,9 @@ def _describe(section: Section) -> dict[str, object]:
     }
     pools = section.finding.pools
     if pools is not None:
-        counted = list_counted(pools)
         described["daysUntilNextExpiry"] = find_days_until_next_expiry(pools)
         described["statistics"] = [
-            {"pool": pool.name, "bought": pool.licensed, "inUse": pool.in_use if pool in counted else None}
+            {"pool": pool.name, "bought": pool.licensed, "inUse": pool.in_use if pool.is_counted else None}
             for pool in pools
         ]
     return described

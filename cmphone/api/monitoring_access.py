@@ -8,6 +8,7 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest
 from django.utils.translation import gettext
 
+from cmphone.access.credentials import read_credentials
 from cmphone.access.models import Scope
 from cmphone.access.services import authenticate_key
 from cmphone.problems import NotAuthenticated, PermissionDenied, Unavailable
@@ -20,25 +21,24 @@ def require_monitoring(request: HttpRequest, *, is_database_up: Callable[[], boo
     The configured key needs no database.  For all else `is_database_up` is asked first, so that nobody waits for a
     database that hangs.  Raises NotAuthenticated, PermissionDenied, and Unavailable without a database.
     """
-    scheme, _, secret = request.headers.get("Authorization", "").strip().partition(" ")
-    scheme, secret = scheme.lower(), secret.strip()
-    if scheme == "api-key" and _is_configured_key(secret):
+    credentials = read_credentials(request.headers.get("Authorization", ""))
+    if credentials is not None and credentials.scheme == "api-key" and _is_configured_key(credentials.secret):
         return
-    if not (scheme in {"api-key", "bearer"} and secret) and settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        raise NotAuthenticated(gettext("Show a monitoring key (Authorization: Api-Key …), or log in as staff."))
+    nobody = NotAuthenticated(gettext("Show a monitoring key (Authorization: Api-Key …), or log in as staff."))
+    if credentials is None and settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        raise nobody
     if not is_database_up():
         raise Unavailable(gettext("The database does not answer. Try again."), retry_after=5)
-    match scheme:
-        case "api-key":
-            authenticate_key(secret, scope=Scope.MONITORING)
-            return
-        case "bearer":
-            user = authenticate(secret).user
-        case _:
-            # Not request.user: Django's own reading of the cookie, whatever the REST framework made of the request.
-            user = get_user(request)  # type: ignore[assignment]
+    if credentials is None:
+        # Not request.user: what the cookie says, whatever the REST framework made of the request.
+        user = get_user(request)
+    elif credentials.scheme == "bearer":
+        user = authenticate(credentials.secret).user
+    else:
+        authenticate_key(credentials.secret, scope=Scope.MONITORING)
+        return
     if not user.is_authenticated:
-        raise NotAuthenticated(gettext("Show a monitoring key (Authorization: Api-Key …), or log in as staff."))
+        raise nobody
     if not user.is_staff:
         raise PermissionDenied(gettext("Only staff may read this."))
 

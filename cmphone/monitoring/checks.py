@@ -18,7 +18,7 @@ from cmphone.contacts.rebuilding import find_progress
 from cmphone.monitoring import worker
 from cmphone.monitoring.running import Outcome, run_together
 from license.selectors import PoolState, list_pool_states
-from license.warnings import Severity, list_counted, list_warnings
+from license.warnings import Severity, list_warnings
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def check_license() -> Finding:
 
 def find_days_until_next_expiry(pools: Sequence[PoolState]) -> int | None:
     """Return the days left of the counted pool that ends first; None without any."""
-    return min((pool.days_left for pool in list_counted(pools)), default=None)
+    return min((pool.days_left for pool in pools if pool.is_counted), default=None)
 
 
 def check_database() -> Finding:

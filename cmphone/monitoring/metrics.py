@@ -13,7 +13,7 @@ from cmphone.monitoring.checks import DATABASE, REDIS, Report, Status
 from cmphone.monitoring.look_ups import begin_counting
 from cmphone.monitoring.running import run_together
 from license.selectors import PoolState, UseSums, sum_use
-from license.warnings import list_counted, list_warnings
+from license.warnings import list_warnings
 
 FIGURES = {
     "queue": ("cmphone_jobs_waiting", "Background jobs that wait for a worker."),
@@ -80,11 +80,11 @@ def _measure_license(pools: Sequence[PoolState], use: Mapping[str, UseSums]) -> 
     for pool in pools:
         seats.add_metric([pool.name], pool.licensed)
         days.add_metric([pool.name], pool.days_left)
-    for pool in list_counted(pools):
-        in_use.add_metric([pool.name], pool.in_use)
-        sums = use.get(pool.name, UseSums(0, 0))
-        claims.add_metric([pool.name], sums.claims)
-        refusals.add_metric([pool.name], sums.refused)
+        if pool.is_counted:
+            in_use.add_metric([pool.name], pool.in_use)
+            sums = use.get(pool.name, UseSums(0, 0))
+            claims.add_metric([pool.name], sums.claims)
+            refusals.add_metric([pool.name], sums.refused)
     for warning in list_warnings(pools):
         warnings.add_metric([warning.code, warning.severity, warning.pool.name if warning.pool else ""], 1)
     yield from (seats, days, in_use, claims, refusals, warnings)
