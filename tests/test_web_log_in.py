@@ -48,6 +48,8 @@ def test_an_administrator_comes_to_the_administration(client: Client) -> None:
     log_in(client, username="admin")
 
     assert follow(client, "/") == (200, "/admin/")
+    assert '<a href="/profile/">' in client.get("/admin/").content.decode()
+    assert follow(client, "/profile/") == (200, "/profile/")
 
 
 def test_who_is_not_logged_in_is_asked_to_and_led_on_to_where_he_wanted(client: Client) -> None:
