@@ -10,5 +10,6 @@ django_application = get_wsgi_application()
 
 # Only now that Django is set up.
 from cmphone.api.short_way import answer_look_ups_first  # noqa: E402
+from cmphone.lost_connections import drop_lost_connection_first  # noqa: E402
 
-application = answer_look_ups_first(django_application)
+application = drop_lost_connection_first(answer_look_ups_first(django_application))

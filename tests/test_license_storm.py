@@ -246,6 +246,20 @@ def test_no_seat_is_doubled_or_lost_while_web_server_and_database_are_killed(sit
     assert site.read(LIVE) == [(SEATS,)]
 
 
+def test_when_the_database_is_back_nobody_sees_that_it_was_away(site: Site) -> None:
+    token = claim(site.address, "1").body["token"]
+
+    def beat_in_every_worker() -> set[int]:
+        return {ask(site.address, "PUT", "/api/v1/sessions/current", token=token).status for _ in range(5 * WORKERS)}
+
+    assert beat_in_every_worker() == {200}
+    site.crash_database()
+    away = ask(site.address, "PUT", "/api/v1/sessions/current", token=token)
+    assert (away.status, away.body["type"].rsplit("/", 1)[1]) == (503, "unavailable")
+    site.postgres.ensure_running()
+    assert beat_in_every_worker() == {200}
+
+
 def test_clients_go_on_without_redis(site: Site) -> None:
     """What waits until it is back are the jobs of the worker: readings and names follow changed settings later, ended
     sessions and forgotten failures stay in their tables, hours without a log-in are missing in the use over time, and
