@@ -57,7 +57,7 @@ def import_license(
             text=granted.text,
             public_key=format_public_key(key),
             imported_at=now,
-            imported_by_id=None if imported_by is None else imported_by.pk,
+            imported_by_name="" if imported_by is None else imported_by.get_username(),
         )
         for section in granted.sections:
             values = {**read_pool_values(section), "license_file": license_file}

@@ -21,13 +21,9 @@ class LicenseFile(models.Model):
     text = models.TextField(_("text"))
     public_key = models.CharField(_("signed for the key"), max_length=44)
     imported_at = models.DateTimeField(_("imported at"))
-    imported_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        related_name="+",
-        verbose_name=_("imported by"),
-        help_text=_("Empty: imported by command."),
+    # The name as it was then: users come and go, the history stays.
+    imported_by_name = models.CharField(
+        _("imported by"), max_length=150, blank=True, help_text=_("Empty: imported by command.")
     )
 
     class Meta:

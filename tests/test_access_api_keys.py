@@ -328,3 +328,11 @@ class TestAdmin:
         self.log_in(client, is_superuser=True)
         client.post(reverse("admin:contacts_user_delete", args=[user.pk]), {"post": "yes"})
         assert not ApiKey.objects.exists()
+
+    def test_a_key_alone_is_never_deleted(self, client: Client, user: User) -> None:
+        key, _ = create_api_key(name="PBX", user=user, scopes=["lookup"])
+        self.log_in(client, is_superuser=True)
+        for send in (client.get, client.post):
+            answer = send(reverse("admin:access_apikey_delete", args=[key.pk]), {"post": "yes"})
+            assert answer.status_code == 403
+        assert ApiKey.objects.exists()

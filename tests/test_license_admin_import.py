@@ -263,7 +263,7 @@ class TestConfirmation:
         assert "The licence is in force, for FAX, REST_USERS." in page
         assert pools() == {"REST_USERS": 6, "FAX": 10}
         last = LicenseFile.objects.latest("id")
-        assert (last.text, last.imported_by_id) == (text, administrator.pk)
+        assert (last.text, last.imported_by_name) == (text, administrator.username)
         assert LogEntry.objects.get().object_id == str(last.pk)
 
     def test_it_is_verified_again(self, client: Client) -> None:
@@ -359,9 +359,15 @@ class TestHistory:
         assert cells == [
             ("who", "admin"),
             ("pool_names", "REST_USERS, TRACK"),
-            ("who", "by command, or by a user who was deleted since"),
+            ("who", "by command"),
             ("pool_names", "–"),
         ]
+
+    def test_the_list_names_who_is_gone_by_now(self, client: Client) -> None:
+        import_license(text=make_license(), imported_by=make_user("gone"))
+        User.objects.filter(username="gone").delete()
+        log_in(client, "view_licensefile")
+        assert 'class="field-who">gone<' in client.get(LIST, headers=ENGLISH).content.decode()
 
     def test_one_import_shows_sections_and_text(self, client: Client) -> None:
         log_in(client, "view_licensefile")

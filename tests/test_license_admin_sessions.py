@@ -370,3 +370,11 @@ def test_a_form_from_elsewhere_ends_nothing(ender: User, agent: User) -> None:
 
     assert browser.post(end_url(session)).status_code == 403
     assert Session.objects.get().ended_at is None
+
+
+def test_a_session_alone_is_never_deleted(client: Client, agent: User) -> None:
+    session = make_session(agent)
+    client.force_login(make_user("root", is_staff=True, is_superuser=True))
+    for send in (client.get, client.post):
+        assert send(f"{LIST}{session.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert Session.objects.exists()

@@ -129,6 +129,10 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         # Asked for each key when its user is deleted; the list offers no deletion: what was revoked stays known.
         return obj is not None and super().has_delete_permission(request, obj)
 
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Refuse: one alone is never deleted."""
+        raise PermissionDenied
+
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         is_change = kwargs.get("change", False)
         context |= {"show_delete": False, "show_save_and_add_another": False, "show_save_and_continue": False}

@@ -37,9 +37,7 @@ class LicenseFileAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("imported by"))
     def who(self, license_file: LicenseFile) -> str | Promise:
-        user = license_file.imported_by
-        # Whoever is deleted later is forgotten here, too.
-        return _("by command, or by a user who was deleted since") if user is None else user.get_username()
+        return license_file.imported_by_name or _("by command")
 
     @admin.display(description=_("in force for"))
     def pool_names(self, license_file: LicenseFile) -> str:
@@ -108,7 +106,7 @@ class LicenseFileAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return TemplateResponse(request, f"admin/license/licensefile/{page}.html", context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LicenseFile]:
-        return super().get_queryset(request).select_related("imported_by").prefetch_related("pools")
+        return super().get_queryset(request).prefetch_related("pools")
 
     def has_change_permission(self, request: HttpRequest, obj: LicenseFile | None = None) -> bool:
         return False

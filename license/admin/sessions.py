@@ -249,6 +249,10 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         # Asked for each session when its user is deleted; the list offers no deletion.
         return obj is not None and super().has_delete_permission(request, obj)
 
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Refuse: one alone is never deleted."""
+        raise PermissionDenied
+
 
 def _url(page: str, session: Session | None = None, *, query: str) -> str:
     """Return the address of a page, which remembers how the list was filtered."""
