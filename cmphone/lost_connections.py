@@ -1,4 +1,4 @@
-"""Notices that the database has ended a process's connection, as by a restart, before a request comes to grief on it."""
+"""Notices that the database has ended a process's connection, as by a restart, before a request fails on it."""
 
 import select
 from collections.abc import Callable, Iterable

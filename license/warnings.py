@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from django.utils.translation import gettext, ngettext
 
-from license.files import PRODUCT, REST_POOL
+from license.files import NAMED_POOL, PRODUCT, REST_POOL
 from license.selectors import PoolState
 
 WARN_DAYS_BEFORE_EXPIRY = 30
@@ -24,7 +24,7 @@ class Code(StrEnum):
 
 
 class Severity(StrEnum):
-    """An error already keeps clients out, or will keep out the next one."""
+    """An error keeps every client out that is not logged in yet.  A pool that is full may be a good day."""
 
     WARNING = "warning"
     ERROR = "error"
@@ -39,7 +39,7 @@ class LicenseWarning:
 
     @property
     def severity(self) -> Severity:
-        return Severity.WARNING if self.code in {Code.EXPIRES_SOON, Code.NEARLY_FULL} else Severity.ERROR
+        return Severity.ERROR if self.code in {Code.MISSING, Code.EXPIRED} else Severity.WARNING
 
     @property
     def text(self) -> str:
@@ -88,6 +88,9 @@ def _find_warnings(pools: Sequence[PoolState]) -> Iterator[LicenseWarning]:
             yield LicenseWarning(Code.EXPIRED, pool)
         elif pool.days_left <= WARN_DAYS_BEFORE_EXPIRY:
             yield LicenseWarning(Code.EXPIRES_SOON, pool)
+        if pool.name == NAMED_POOL:
+            # That as many users are active as are named is how it is meant.
+            continue
         if pool.in_use >= pool.licensed:
             yield LicenseWarning(Code.FULL, pool)
         elif pool.in_use * 100 >= pool.licensed * WARN_FROM_PERCENT_IN_USE:

@@ -106,7 +106,7 @@ def test_what_piles_up_is_told(client: Client, queue: "redis.Redis") -> None:
 
     samples = read_metrics(client)
 
-    warning = sample("license_warning", code="seats-all-in-use", severity="error", pool="REST_USERS")
+    warning = sample("license_warning", code="seats-all-in-use", severity="warning", pool="REST_USERS")
     assert samples[warning] == 1
     assert samples[sample("jobs_waiting")] == 1200
     assert samples[sample("stale_customer_groups")] == 1

@@ -52,9 +52,9 @@ def test_the_end_of_a_licence_is_warned_of_from_thirty_days_before(
     [
         (10, 8, []),
         (10, 9, [("seats-nearly-all-in-use", "warning")]),
-        (10, 10, [("seats-all-in-use", "error")]),
+        (10, 10, [("seats-all-in-use", "warning")]),
         # A licence for fewer seats was imported while they were in use.
-        (5, 8, [("seats-all-in-use", "error")]),
+        (5, 8, [("seats-all-in-use", "warning")]),
         (19, 17, []),
         (20, 18, [("seats-nearly-all-in-use", "warning")]),
         (1, 0, []),
@@ -76,10 +76,15 @@ def test_a_pool_that_this_product_does_not_count_is_no_matter_and_no_licence() -
 
 
 def test_errors_come_before_warnings() -> None:
-    assert codes_of(make_state(days_left=3, in_use=10)) == [
-        ("seats-all-in-use", "error"),
+    assert codes_of(make_state("NAMED_USERS", days_left=3), make_state(days_left=-1)) == [
+        ("license-expired", "error"),
         ("license-expires-soon", "warning"),
     ]
+
+
+def test_as_many_active_users_as_are_named_are_nothing_to_warn_of() -> None:
+    named = make_state("NAMED_USERS", licensed=5, in_use=5)
+    assert codes_of(make_state(), named) == []
 
 
 @pytest.mark.parametrize(
@@ -179,15 +184,15 @@ def test_the_warnings_cost_a_page_one_query(client: Client) -> None:
 @pytest.mark.django_db
 def test_the_log_says_each_warning_at_its_level(caplog: pytest.LogCaptureFixture) -> None:
     make_license(licensed=1)
-    let_expire_in(1)
     log_in(make_user("agent1"))
+    let_expire_in(-1)
 
     with caplog.at_level(logging.WARNING), translation.override("de"):
         log_warnings()
 
     assert [(record.levelname, record.getMessage()[:30]) for record in caplog.records] == [
-        ("ERROR", "seats-all-in-use: Every seat o"),
-        ("WARNING", "license-expires-soon: The lice"),
+        ("ERROR", "license-expired: The licence f"),
+        ("WARNING", "seats-all-in-use: Every seat o"),
     ]
 
 
