@@ -1,16 +1,19 @@
 """Reads seats and sessions.  The clock is the database's; a new time-out counts at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
+from itertools import islice
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import (
     Case,
-    CharField,
     Count,
     DateTimeField,
     DurationField,
@@ -23,6 +26,7 @@ from django.db.models import (
 )
 from django.db.models.expressions import RawSQL
 
+from cmphone.prepared import prepared_cursor
 from cmphone.properties.registry import (
     DEFINITIONS,
     REST_SESSION_TIMEOUT,
@@ -35,6 +39,8 @@ from license.files import COUNTED_SECTIONS, NAMED_POOL, REST_POOL
 from license.keys import is_accepted
 from license.models import EndReason, HourlyUsage, LicenseFile, Pool, Session
 from license.tokens import hash_token
+
+M = TypeVar("M", bound=models.Model)
 
 
 def _property_sql(name: str) -> str:
@@ -63,8 +69,6 @@ IS_LIVE = Q(ended_at=None, last_seen_at__gt=LIVE_SINCE)
 # Also where the row does not say so yet.
 IS_TIMED_OUT = Q(end_reason=EndReason.TIMED_OUT) | Q(ended_at=None, last_seen_at__lte=LIVE_SINCE)
 ARCHIVED_UNTIL = RawSQL(f"{NOW_SQL} - {ARCHIVE_SQL}", (), output_field=DateTimeField())  # noqa: S611
-CONFIG_VERSION = RawSQL(CONFIG_VERSION_SQL, (), output_field=CharField())  # noqa: S611
-TEMPLATES_VERSION = RawSQL(TEMPLATES_VERSION_SQL, (), output_field=CharField())  # noqa: S611
 
 
 @dataclass(frozen=True)
@@ -141,13 +145,38 @@ def site_day(moment: datetime) -> date:
 
 def find_session(token: str) -> Session | None:
     """Return the session whose token this is, ended or not, with its user, `read_at`, `timeout` and the versions."""
+    with prepared_cursor() as cursor:
+        cursor.execute(_find_session_sql(), [hash_token(token)])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    values = iter(row)
+    session, user = _take(Session, values), _take(get_user_model(), values)
+    session.user = user
+    session.read_at, session.timeout, session.config_version, session.templates_version = values
+    return session
+
+
+@cache
+def _find_session_sql() -> str:
+    # Every call of a client runs it, and Django would build it anew each time, for longer than all else takes.
+    users = get_user_model()
+    columns = (f"{model._meta.db_table}.{field.column}" for model in (Session, users) for field in _fields(model))
     return (
-        list_sessions()
-        # The model declares these names for whoever reads them.
-        .annotate(config_version=CONFIG_VERSION, templates_version=TEMPLATES_VERSION)  # type: ignore[no-redef]
-        .filter(token_hash=hash_token(token))
-        .first()
+        f"select {', '.join(columns)}, {NOW_SQL}, {TIMEOUT_SQL}, {CONFIG_VERSION_SQL}, {TEMPLATES_VERSION_SQL} "  # noqa: S608
+        f"from license_session join {users._meta.db_table} on {users._meta.db_table}.id = user_id "
+        "where token_hash = $1"
     )
+
+
+def _take(model: type[M], values: Iterator[object]) -> M:
+    """Return the row of a model, whose columns are the next of the values."""
+    fields = _fields(model)
+    return model.from_db(DEFAULT_DB_ALIAS, [field.attname for field in fields], list(islice(values, len(fields))))
+
+
+def _fields(model: type[models.Model]) -> "Sequence[models.Field[Any, Any]]":
+    return model._meta.concrete_fields
 
 
 def list_sessions() -> QuerySet[Session]:

@@ -9,13 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import repeat
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import orjson
-import psycopg
-from django.db import connection
-from django.db.backends.utils import CursorWrapper
 
+from cmphone.prepared import prepared_cursor
 from numbering.reading import LONGEST_INTERNAL, Plan, Reading, list_endings
 from numbering.services import TAIL_LENGTH
 
@@ -217,17 +215,6 @@ _FIND_CALLERS, _FIND_CALLERS_OF_MANY = (
 _FIND_NOBODY = {type_: _number_parameters(who + _ANSWER.format(hits="null")) for type_, who in _ASKS.items()}
 
 
-def _prepared_cursor() -> CursorWrapper:
-    """Return a cursor for statements with `$1` that PostgreSQL keeps the plan of.
-
-    Planning this statement takes several times as long as running it, and Django's own cursors plan each time.
-    Looking for `%s` in it takes psycopg as long as running it takes PostgreSQL.
-    """
-    connection.ensure_connection()
-    cursor = cast(CursorWrapper, psycopg.RawCursor(connection.connection))
-    return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
-
-
 @dataclass(frozen=True, slots=True)
 class Tiers:
     """Which tiers are tried after `exact`."""
@@ -267,7 +254,7 @@ def find_callers(
             parameters["user_id"] = who.user_id
     find = _FIND_NOBODY if not keys else _FIND_CALLERS if len(numbers) == 1 else _FIND_CALLERS_OF_MANY
     statement, names = find[type(who)]
-    with _prepared_cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(statement, [parameters[name] for name in names])
         version, user_id, language, is_touch_due, can_create, visible, cases, listed = cursor.fetchone()
     rows: list[list[list[Any]]] = [[] for _ in numbers]

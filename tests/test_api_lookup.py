@@ -431,7 +431,7 @@ def broken_database(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise OperationalError("connection to server on socket failed: secret-host")
 
-    monkeypatch.setattr("numbering.selectors.connection.ensure_connection", fail)
+    monkeypatch.setattr("cmphone.prepared.connection.ensure_connection", fail)
 
 
 @pytest.mark.usefixtures("broken_database")
