@@ -23,10 +23,10 @@ def language(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def page(chromium: "Browser", live_server: LiveServer, language: str) -> Iterator["Page"]:
-    """A page of an administrator who has just logged in, at a licence that ends soon and whose only seat is taken."""
+    """A page of an administrator who has just logged in, at a licence that is over and whose only seat is taken."""
     make_license(licensed=1)
-    let_expire_in(12)
     log_in(make_user())
+    let_expire_in(-1)
     make_user("admin", password=PASSWORD, is_staff=True, is_superuser=True)
     context = chromium.new_context(base_url=live_server.url, locale=language, viewport={"width": 1400, "height": 900})
     page = context.new_page()
@@ -42,14 +42,14 @@ def page(chromium: "Browser", live_server: LiveServer, language: str) -> Iterato
 
 def test_the_warnings_stand_on_every_page_and_lead_to_the_licence(page: "Page", language: str) -> None:
     error, warning = {
-        "de": ("Fehler: Alle Plätze von REST_USERS sind belegt: 1 von 1.", "Warnung: Die Lizenz für REST_USERS läuft"),
-        "en": ("Error: Every seat of REST_USERS is in use: 1 of 1.", "Warning: The licence for REST_USERS expires"),
+        "de": ("Fehler: Die Lizenz für REST_USERS", "Warnung: Alle Plätze von REST_USERS sind belegt: 1 von 1."),
+        "en": ("Error: The licence for REST_USERS expired", "Warning: Every seat of REST_USERS is in use: 1 of 1."),
     }[language]
     for path in ("", "contacts/customergroup/", "contacts/role/add/", "properties/systemproperty/", "license/session/"):
         page.goto(f"/admin/{path}")
         texts = page.locator(".license-warnings li").all_inner_texts()
-        assert texts[0] == error, path
-        assert texts[1].startswith(warning), path
+        assert texts[0].startswith(error), path
+        assert texts[1] == warning, path
         assert page.locator(".license-warnings li.error").bounding_box() is not None
     page.click(".license-warnings a")
     assert page.url.endswith("/admin/license/pool/")
