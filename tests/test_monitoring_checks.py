@@ -1,6 +1,7 @@
 """The sections of the health report, over real services that work, are away, or hang."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -149,7 +150,11 @@ def test_a_job_that_is_sent_waits_in_the_queue_that_is_counted() -> None:
 def test_a_worker_that_starts_with_the_clock_leaves_its_sign(tmp_path: Path) -> None:
     command = f"-m celery -A cmphone worker --pool solo --without-gossip --without-mingle --beat -s {tmp_path}/schedule"
     process = subprocess.Popen(
-        [sys.executable, *command.split()], cwd=CHECKOUT, env=dict(os.environ), stderr=subprocess.DEVNULL
+        [sys.executable, *command.split()],
+        cwd=CHECKOUT,
+        env=dict(os.environ),
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + 60
@@ -158,7 +163,8 @@ def test_a_worker_that_starts_with_the_clock_leaves_its_sign(tmp_path: Path) -> 
             assert time.monotonic() < deadline
             time.sleep(0.1)
     finally:
-        process.kill()
+        # The clock is a process of its own.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert check_worker().status == "SUCCESS"
 
