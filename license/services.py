@@ -86,24 +86,19 @@ def claim_seat(
     Raises NoFreeLicense when every seat is held by another client, LicenseMissing, LicenseExpired, and
     Unavailable when others held the pool for too long.
     """
-    try:
-        return _claim_seat(
-            user,
-            client_id,
-            {
-                "client_version": client_version,
-                "workstation": workstation,
-                "line": line,
-                "address": address,
-            },
-        )
-    except NoFreeLicense as refusal:
-        # Only now: the transaction that was refused leaves nothing behind.
-        _count_refusal(licensed=refusal.licensed, in_use=refusal.in_use)
-        raise
+    outcome = _claim_seat(
+        user,
+        client_id,
+        {"client_version": client_version, "workstation": workstation, "line": line, "address": address},
+    )
+    if isinstance(outcome, NoFreeLicense):
+        # Only now: nobody waits for it.
+        _count_refusal(licensed=outcome.licensed, in_use=outcome.in_use)
+        raise outcome
+    return outcome
 
 
-def _claim_seat(user: AbstractUser, client_id: str, client: dict[str, object]) -> Claim:
+def _claim_seat(user: AbstractUser, client_id: str, client: dict[str, object]) -> Claim | NoFreeLicense:
     token = make_token()
     client["token_hash"] = hash_token(token)
     with transaction.atomic(), explain_long_wait():
@@ -129,7 +124,8 @@ def _claim_seat(user: AbstractUser, client_id: str, client: dict[str, object]) -
             if in_use >= count.licensed:
                 # Above what is licensed, after a smaller licence came into force, nobody new comes in.
                 if count.idle_session_id is None or in_use > count.licensed:
-                    raise NoFreeLicense(
+                    # Not raised: the signs of life that the count put right stay so.
+                    return NoFreeLicense(
                         licensed=count.licensed,
                         in_use=in_use,
                         retry_after=count.seconds_until_a_seat_can_time_out,
@@ -258,7 +254,8 @@ class _SeatCount:
 
     @property
     def seconds_until_a_seat_can_time_out(self) -> int:
-        oldest = self.oldest_last_seen_at or self.read_at
+        # In the future: the clock of the database was set back.
+        oldest = min(self.oldest_last_seen_at or self.read_at, self.read_at)
         return max(1, math.ceil((oldest + self.timeout - self.read_at).total_seconds()))
 
 
