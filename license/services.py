@@ -163,7 +163,8 @@ def renew_session(session: Session) -> None:
     alive = Session.objects.filter(
         id=session.id, token_hash=session.token_hash, ended_at=None, last_seen_at__gt=LIVE_SINCE
     )
-    if not alive.update(last_seen_at=session.read_at):
+    # As of now: a process that was held up since it read must not take back a later sign of life.
+    if not alive.update(last_seen_at=NOW):
         raise _explain_dead_token(session.token_hash)
     session.last_seen_at = session.read_at
 

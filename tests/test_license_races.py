@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 
 from cmphone.contacts.models import User
 from cmphone.problems import NotAuthenticated, Unavailable
@@ -19,6 +20,7 @@ from license.selectors import find_pool_state, find_session
 from license.services import Claim, authenticate, claim_seat, release_seat, renew_session
 from tests.licenses import make_license, make_section
 from tests.locks import start, wait_for_waiting
+from tests.make import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -157,6 +159,24 @@ def test_a_claim_gives_up_after_its_limit(
         assert time.monotonic() - started_at < 5
     assert Session.objects.count() == 0
     assert claim_seat(user=user, client_id="a").is_new
+
+
+def test_a_log_in_gives_up_after_its_limit_and_is_told_when_to_try_again(
+    threads: ThreadPoolExecutor, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user.set_password(PASSWORD)
+    user.save()
+    body = {"username": user.username, "password": PASSWORD, "client_id": "client"}
+    log_in = partial(Client().post, "/api/v1/sessions", body, content_type="application/json")
+    monkeypatch.setattr(waiting, "WAIT_AT_MOST", timedelta(seconds=0.3))
+    with transaction.atomic():
+        lock_pool()
+        answer = start(threads, log_in).result(timeout=10)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json()["type"].endswith("/problems/unavailable")
+    assert answer.json()["detail"] == "Others hold the licence for too long. Try again."
+    assert Session.objects.count() == 0
+    assert log_in().status_code == 201
 
 
 def test_the_limit_ends_with_the_claim(user: User) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -52,6 +53,16 @@ def age(session: Session, seconds: float) -> None:
         cursor.execute(
             "update license_session set last_seen_at = statement_timestamp() - make_interval(secs => %s) where id = %s",
             [seconds, session.id],
+        )
+
+
+def set_clock(*, forward: float) -> None:
+    """Make it so that the clock of the database was set forward by so many hours; negative: back."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update license_session set last_seen_at = last_seen_at - shift, started_at = started_at - shift, "
+            "ended_at = ended_at - shift from make_interval(secs => %s) as shift",
+            [forward * 3600],
         )
 
 
@@ -261,7 +272,7 @@ class TestAuthenticate:
         with django_assert_num_queries(2):
             session = authenticate(claimed.token)
         assert session.expires_at == session.read_at + TIMEOUT
-        assert Session.objects.get().last_seen_at == session.last_seen_at
+        assert timedelta(0) <= Session.objects.get().last_seen_at - session.last_seen_at < timedelta(seconds=10)
         with django_assert_num_queries(1):
             authenticate(claimed.token)
 
@@ -283,6 +294,29 @@ class TestAuthenticate:
         session = authenticate(claimed.token)
         assert session.last_seen_at == session.read_at
         assert in_use() == 1
+
+    def test_a_thousand_clients_write_a_sign_of_life_once_a_minute_each(self) -> None:
+        import_license(text=make_license(make_section(licenses=1000)), imported_by=None)
+        tokens = [claim(client_id=str(number)).token for number in range(1000)]
+
+        def count_writes() -> int:
+            with CaptureQueriesContext(connection) as queries:
+                for token in tokens:
+                    authenticate(token)
+            # Of a prepared statement Django does not know the text.
+            return sum("UPDATE" in (query["sql"] or "") for query in queries)
+
+        # As often as clients call whose time-out is a minute.
+        writes = []
+        for seconds in (15, 30, 45, 60):
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "update license_session set last_seen_at = statement_timestamp() - make_interval(secs => %s)",
+                    [seconds],
+                )
+            writes.append(count_writes())
+        assert writes == [0, 0, 0, 1000]
+        assert count_writes() == 0
 
     @pytest.mark.parametrize(
         "token",
@@ -309,6 +343,18 @@ class TestAuthenticate:
         with pytest.raises(NotAuthenticated) as caught:
             renew_session(session)
         assert caught.value.members == {"reason": "ended-by-administrator"}
+
+    def test_a_sign_of_life_that_was_held_up_does_not_take_back_a_later_one(self) -> None:
+        claimed = claim()
+        age(claimed.session, 100)
+        held_up = find_session(claimed.token)
+        assert held_up is not None
+        held_up.read_at -= timedelta(seconds=200)
+        held_up.last_seen_at -= timedelta(seconds=200)
+        authenticate(claimed.token)
+        renew_session(held_up)
+        age_now = list_sessions().get().read_at - Session.objects.get().last_seen_at
+        assert age_now < timedelta(seconds=30)
 
     def test_a_token_replaced_between_reading_and_writing_is_dead(self) -> None:
         claimed = claim()
@@ -440,3 +486,96 @@ class TestTimeOut:
         age(claim().session, 301)
         end_timed_out_sessions_task()
         assert Session.objects.get().end_reason == EndReason.TIMED_OUT
+
+
+class TestClock:
+    """The clock of the database decides, and it may be set; that of a web server's machine decides nothing."""
+
+    def test_set_forward_it_ends_every_session_and_doubles_none(self) -> None:
+        old = [claim(client_id=name).token for name in "ab"]
+        set_clock(forward=3)
+        assert in_use() == 0
+        assert [reason_of(token) for token in old] == ["timed-out", "timed-out"]
+        assert [claim(client_id=name).in_use for name in "cd"] == [1, 2]
+        for name in "ab":
+            with pytest.raises(NoFreeLicense) as caught:
+                claim(client_id=name)
+            assert caught.value.members == {"licensed": 2, "in_use": 2}
+        assert [reason_of(token) for token in old] == ["timed-out", "timed-out"]
+
+    def test_set_forward_and_back_again_it_gives_back_what_nobody_else_has(self) -> None:
+        tokens = [claim(client_id=name).token for name in "ab"]
+        set_clock(forward=3)
+        assert in_use() == 0
+        set_clock(forward=-3)
+        assert in_use() == 2
+        assert all(authenticate(token) for token in tokens)
+
+    def test_set_forward_and_back_again_it_does_not_give_back_what_somebody_else_has(self) -> None:
+        old = [claim(client_id=name).token for name in "ab"]
+        set_clock(forward=3)
+        new = [claim(client_id=name).token for name in "cd"]
+        set_clock(forward=-3)
+        assert in_use() == 2
+        assert [reason_of(token) for token in old] == ["timed-out", "timed-out"]
+        assert all(authenticate(token) for token in new)
+
+    def test_set_back_it_ends_no_session_and_doubles_none(self) -> None:
+        tokens = [claim(client_id=name).token for name in "ab"]
+        set_clock(forward=-3)
+        with pytest.raises(NoFreeLicense) as caught:
+            claim(client_id="c")
+        assert caught.value.members == {"licensed": 2, "in_use": 2}
+        assert all(authenticate(token) for token in tokens)
+        assert claim(client_id="a").in_use == 2
+
+    def test_set_back_it_tells_nobody_to_wait_longer_than_a_time_out(self) -> None:
+        for name in "ab":
+            claim(client_id=name)
+        set_clock(forward=-3)
+        with pytest.raises(NoFreeLicense) as caught:
+            claim(client_id="c")
+        assert caught.value.retry_after == 300
+
+    @pytest.mark.parametrize("tidying", ["a refused claim", "a renewed seat", "the reaper"])
+    def test_set_back_it_keeps_the_seat_of_a_crashed_client_no_longer_than_a_time_out(self, tidying: str) -> None:
+        crashed = claim(client_id="crashed")
+        claim(client_id="other")
+        set_clock(forward=-3)
+        match tidying:
+            case "a refused claim":
+                with pytest.raises(NoFreeLicense):
+                    claim(client_id="new")
+            case "a renewed seat":
+                claim(client_id="other")
+            case "the reaper":
+                assert end_timed_out_sessions() == 0
+        set_clock(forward=299 / 3600)
+        assert in_use() == 2
+        set_clock(forward=1 / 3600)
+        assert in_use() == 0
+        assert claim(client_id="new").in_use == 1
+        assert reason_of(crashed.token) == "timed-out"
+
+    @pytest.mark.parametrize("hours", [-72, -5, 5, 72])
+    def test_a_web_server_whose_own_clock_is_wrong_counts_right(self, hours: int) -> None:
+        Pool.objects.update(expires_on=database_day())
+        with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours)):
+            tokens = [claim(client_id=name).token for name in "ab"]
+            session = authenticate(tokens[0])
+            assert session.expires_at == session.started_at + TIMEOUT
+            for name, age_of_it in [("c", 0.0), ("d", 299.0)]:
+                age(session, age_of_it)
+                with pytest.raises(NoFreeLicense) as caught:
+                    claim(client_id=name)
+                assert caught.value.retry_after in {300 - age_of_it, 300}
+            assert end_timed_out_sessions() == 0
+            assert all(authenticate(token) for token in tokens)
+            age(session, 300)
+            assert reason_of(tokens[0]) == "timed-out"
+            assert claim(client_id="e").in_use == 2
+            Pool.objects.update(expires_on=database_day() - timedelta(days=1))
+            with pytest.raises(LicenseExpired):
+                claim(client_id="f")
+        # What it wrote is in the time of the database.
+        assert in_use() == 2
