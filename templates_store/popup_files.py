@@ -71,7 +71,9 @@ def read_folder(folder: Path, languages: Collection[str]) -> dict[Key, str]:
                 _require_known(path, languages)
                 contents[path] = _decode(_read_file(file))
             except _FileError as error:
-                troubles.append(Trouble(path, error.message, error.params))
+                # A name need not be Unicode.
+                shown = path.encode(errors="replace").decode()
+                troubles.append(Trouble(shown, error.message, error.params))
     except OSError as error:
         raise UnusableFiles([_explain(error, folder)]) from error
     if troubles:

@@ -288,9 +288,8 @@ def _refuse(troubles: Sequence[Trouble]) -> ValidationError:
 
 def _write_folder_state(state: PopupFolder, *, path: str, digest: str, troubles: Sequence[Trouble]) -> None:
     """Keep what a look saw.  A trouble is logged when it comes, and not at every look."""
-    listed = [asdict(trouble) for trouble in troubles]
-    # As the database gives it back; names of files may be no Unicode.
-    listed = json.loads(json.dumps(listed, default=str).encode("utf-8", "replace"))
+    # As the database will give them back.
+    listed = json.loads(json.dumps([asdict(trouble) for trouble in troubles], default=str))
     if troubles and (state.path, state.troubles) != (path, listed):
         logger.error("The popup files of %s stay as they were: %s", path or "the product", UnusableFiles(troubles))
     PopupFolder.objects.update_or_create(

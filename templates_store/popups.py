@@ -17,9 +17,9 @@ class PopupError(Exception):
 def check_popup_files(files: Mapping[str, str]) -> list[PopupError]:
     """Return what is wrong with one language's whole set."""
     errors = [
-        PopupError("“%(what)s” is not allowed here.", name, line, text.index("{% for") + 1, what="for")
+        PopupError("“%(what)s” is not allowed here.", name, line, text.index("{% if %}") + 1, what="if")
         for name, source in files.items()
         for line, text in enumerate(source.split("\n"), 1)
-        if "{% for" in text
+        if "{% if %}" in text
     ]
     return errors + [PopupError("It is missing.", name) for name in NAMES if name not in files]
