@@ -41,7 +41,11 @@ class Trouble:
         place = [self.path] if self.path else []
         if self.line is not None:
             place.append(f"line {self.line}, column {self.column}")
-        return ": ".join([", ".join(place), self.message % self.params] if place else [self.message % self.params])
+        return ": ".join(filter(None, [", ".join(place), self.format(self.message)]))
+
+    def format(self, message: str) -> str:
+        """Return the message, or a translation of it, with its parameters.  Without any, a % means itself."""
+        return message % self.params if self.params else message
 
 
 class UnusableFiles(Exception):

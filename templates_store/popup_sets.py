@@ -156,7 +156,7 @@ def find_folder_state() -> FolderState | None:
 
 def describe_trouble(trouble: Trouble) -> str:
     """Return what is wrong, and in which line, in the active language; the file is told apart."""
-    problem = gettext(trouble.message) % trouble.params
+    problem = trouble.format(gettext(trouble.message))
     if trouble.line is None:
         return problem
     return gettext("Line %(line)d, column %(column)d: %(problem)s") % {

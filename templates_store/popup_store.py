@@ -38,7 +38,7 @@ from templates_store.popup_sets import (
     merge_layers,
 )
 from templates_store.popups import NAMES, check_popup_files
-from templates_store.shipped_popups import LANGUAGES, read_shipped
+from templates_store.shipped_popups import list_languages, read_shipped
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def publish_popups(
     already is not published again.  Raises Conflict when another version was published meanwhile, and
     ValidationError, keyed by file (`de/match.html`), with what is wrong in which line.
     """
-    if unknown := [key for key in changes if key[0] not in LANGUAGES or key[1] not in NAMES]:
+    if unknown := [key for key in changes if key[0] not in list_languages() or key[1] not in NAMES]:
         raise ValidationError({"/".join(key): gettext("There is no popup file of this name.") for key in unknown})
 
     def change(before: Layers) -> Layers:
@@ -92,7 +92,7 @@ def publish_popups(
 def upload_zip(data: bytes, *, by: AbstractUser | None, note: str = "", based_on: int | None = None) -> PopupVersion:
     """Override the files that a zip has, all or none; the others stay as they are.  Raises what publish_popups does."""
     with _explained():
-        files = read_zip(data, LANGUAGES)
+        files = read_zip(data, list_languages())
     return publish_popups(changes=files, by=by, note=note, source=PopupSource.ZIP, based_on=based_on)
 
 
@@ -132,7 +132,7 @@ def sync_folder(*, only_settled: bool = False) -> PopupVersion:
     attempts: list[Mapping[Key, str] | None] = []
     digest = ""
     try:
-        files = read_folder(path, LANGUAGES) if path else {}
+        files = read_folder(path, list_languages()) if path else {}
     except UnusableFiles as error:
         troubles = error.troubles
     else:
@@ -168,7 +168,7 @@ def remove_old_popups() -> int:
 def _read_all_shipped() -> dict[Key, str]:
     return {
         (language, name): normalize(content)
-        for language in LANGUAGES
+        for language in list_languages()
         for name, content in read_shipped(language).items()
     }
 
@@ -249,7 +249,7 @@ def _hash(content: str) -> str:
 def _require_usable(files: Mapping[Key, str]) -> None:
     troubles = [
         Trouble(f"{language}/{error.name}", error.message, error.params, error.line, error.column)
-        for language in LANGUAGES
+        for language in list_languages()
         for error in check_popup_files({name: content for (of, name), content in files.items() if of == language})
     ]
     if troubles:

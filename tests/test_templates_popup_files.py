@@ -32,7 +32,7 @@ def make_zip_of(entries: Sequence[tuple[zipfile.ZipInfo, bytes | str]], *, compr
 def troubles_of(read: Callable[[], object]) -> list[tuple[str, str]]:
     with pytest.raises(UnusableFiles) as refusal:
         read()
-    return [(trouble.path, trouble.message % trouble.params) for trouble in refusal.value.troubles]
+    return [(trouble.path, trouble.format(trouble.message)) for trouble in refusal.value.troubles]
 
 
 def test_a_file_of_a_zip_is_for_its_language_and_one_without_folder_for_all_others() -> None:

@@ -108,7 +108,9 @@ def test_the_job_waits_until_nobody_writes_any_more(folder: Path) -> None:
     assert [version.source for version in PopupVersion.objects.order_by("number")] == ["shipped", "folder"]
 
 
-def test_a_folder_that_is_gone_leaves_everything_as_it_was(folder: Path, settings: Any, logged: pytest.LogCaptureFixture) -> None:
+def test_a_folder_that_is_gone_leaves_everything_as_it_was(
+    folder: Path, settings: Any, logged: pytest.LogCaptureFixture
+) -> None:
     (folder / "match.html").write_text("<p>folder</p>")
     version = sync_folder()
     settings.POPUP_DIR = folder / "gone"
@@ -127,7 +129,9 @@ def test_a_folder_that_is_gone_leaves_everything_as_it_was(folder: Path, setting
     assert (state.path, [str(trouble) for trouble in state.troubles]) == (str(folder / "gone"), [problem])
 
 
-def test_a_broken_file_is_logged_and_shown_once_until_it_is_mended(folder: Path, logged: pytest.LogCaptureFixture) -> None:
+def test_a_broken_file_is_logged_and_shown_once_until_it_is_mended(
+    folder: Path, logged: pytest.LogCaptureFixture
+) -> None:
     (folder / "de" / "match.html").write_text("<p>fine</p>")
     version = sync_folder()
     (folder / "de" / "match.html").write_text("<p>\n{% if %}</p>")

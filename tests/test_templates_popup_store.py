@@ -27,7 +27,7 @@ from templates_store.popup_store import (
     upload_zip,
 )
 from templates_store.popups import NAMES
-from templates_store.shipped_popups import LANGUAGES, read_shipped
+from templates_store.shipped_popups import list_languages, read_shipped
 from tests.locks import start, wait_for_waiting
 from tests.make import make_user
 from tests.test_templates_popup_files import make_zip
@@ -47,7 +47,7 @@ def read(version: PopupVersion | None = None) -> str:
 @pytest.fixture
 def ship(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
     """What the product ships, to be changed as an update does."""
-    shipped = {language: dict(read_shipped(language)) for language in LANGUAGES}
+    shipped = {language: dict(read_shipped(language)) for language in list_languages()}
     monkeypatch.setattr(popup_store, "read_shipped", shipped.__getitem__)
     return shipped
 
@@ -58,7 +58,7 @@ class TestPublishing:
         popups = get_popups()
 
         assert popups.files == {
-            (language, name): read_shipped(language)[name].encode() for language in LANGUAGES for name in NAMES
+            (language, name): read_shipped(language)[name].encode() for language in list_languages() for name in NAMES
         }
         version = PopupVersion.objects.get()
         assert (version.source, version.created_by_name, version.note) == (PopupSource.SHIPPED, "", "")
