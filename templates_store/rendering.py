@@ -8,47 +8,41 @@ counted before the parser sees them, since it recurses with them; the parsed tre
 A missing value is the empty text everywhere: printed, compared, joined, as `company.name` without a company.
 """
 
-import inspect
 import re
 import traceback
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
 from typing import Any, NamedTuple
 
-from jinja2 import Template, TemplateSyntaxError, Undefined, nodes
-from jinja2.filters import do_title
+from jinja2 import Template, TemplateSyntaxError, nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
+from templates_store.sandbox import (
+    FILTERS,
+    FORBIDDEN,
+    JOINERS,
+    MAX_TEXT,
+    TESTS,
+    Missing,
+    check_characters,
+    check_function,
+    gettext_noop,
+    is_visible,
+    to_text,
+)
+from templates_store.sandbox import TemplateError as TemplateError
+
 MAX_SOURCE = 2000
 MAX_NAME = 300
-# Longest text inside a template: a value, the result of a filter or of a join.  What is longer is cut, not
-# refused: a name has 300 characters, and a contact with long remarks should still get one.
-MAX_TEXT = 2000
 # The parser and the compiler recurse once for every level; these keep that far from Python's limit.
 MAX_TOKENS_IN_A_TAG = 60
 MAX_PARENTHESES = 8
 MAX_NESTED_IFS = 8
 # Values that have parts: `company.name`.  Every other value is a text.
 OBJECTS = ("company", "customer_group")
-
-
-def gettext_noop(message: str) -> str:
-    """Mark a text for translation.  Who shows a TemplateError translates it, then puts in the params."""
-    return message
-
-
-class TemplateError(Exception):
-    """A template that cannot be used: what is wrong (in English, as `str()`), and in which line, from 1."""
-
-    def __init__(self, message: str, line: int = 1, **params: object) -> None:
-        super().__init__(message % params if params else message)
-        self.message = message
-        self.params = params
-        self.line = line
 
 
 @dataclass(frozen=True)
@@ -103,32 +97,14 @@ def display_names(templates: Templates, values: Mapping[str, object], fallback: 
     )
 
 
-def to_text(value: object) -> str:
-    """Return what a template prints for a value: nothing for None and objects, else MAX_TEXT at most."""
-    if isinstance(value, str):
-        return value[:MAX_TEXT]
-    if value is None or isinstance(value, (Mapping, tuple, list)):
-        return ""
-    return str(value)[:MAX_TEXT]
-
-
 def to_line(text: str) -> str:
     """Return the text as one line of at most 300 characters, without anything that hides or reorders it."""
     if not text.isprintable():
-        text = "".join(filter(_is_visible, text))
-    text = " ".join(text.split()).strip(_JOINERS + " ")
+        text = "".join(filter(is_visible, text))
+    text = " ".join(text.split()).strip(JOINERS + " ")
     if len(text) > MAX_NAME:
         text = text[: MAX_NAME - 1].rstrip() + "…"
     return text
-
-
-def _is_visible(character: str) -> bool:
-    # Not control characters, lone surrogates and format characters (bidirectional overrides among them); but
-    # what separates words, and the joiners: Persian and several Indian languages are spelled with them.
-    return character in _JOINERS or character.isspace() or unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
-
-
-_JOINERS = "\u200c\u200d"
 
 
 def _name_or_nothing(source: str, values: Mapping[str, object]) -> str:
@@ -180,14 +156,7 @@ def _compile(source: str) -> tuple[Template, dict[str, set[str]]]:
 def _check_source(source: str) -> None:
     if len(source) > MAX_SOURCE:
         raise TemplateError(gettext_noop("A template has at most %(limit)s characters."), limit=MAX_SOURCE)
-    for character in source:
-        if unicodedata.category(character) in {"Cc", "Cs"} and character not in "\t\r\n":
-            line = source.count("\n", 0, source.index(character)) + 1
-            raise TemplateError(
-                gettext_noop("The character %(character)s is not allowed."),
-                line,
-                character=f"U+{ord(character):04X}",
-            )
+    check_characters(source)
 
 
 def _check_tokens(source: str) -> None:
@@ -205,14 +174,11 @@ def _check_tokens(source: str) -> None:
                 raise TemplateError(gettext_noop("“%(what)s” is not allowed here."), line, what=value)
             ifs += {"if": 1, "endif": -1}.get(value, 0)
         # A number with a point is only ever a mistake; a backslash in a text would bring in Python's rules.
-        if value in _FORBIDDEN or kind == "float" or (kind == "string" and "\\" in value):
+        if value in FORBIDDEN or kind == "float" or (kind == "string" and "\\" in value):
             raise TemplateError(gettext_noop("“%(what)s” is not allowed here."), line, what=value)
         parentheses += {"(": 1, "[": 1, ")": -1, "]": -1}.get(value, 0)
         if tokens > MAX_TOKENS_IN_A_TAG or parentheses > MAX_PARENTHESES or ifs > MAX_NESTED_IFS:
             raise TemplateError(gettext_noop("This is nested too deeply, or too long for one expression."), line)
-
-
-_FORBIDDEN = frozenset(["*", "**", "/", "//", "%", "-", "{", "}", ":", ";", "="])
 
 
 class _Whitelist(NodeTransformer):
@@ -244,9 +210,9 @@ class _Whitelist(NodeTransformer):
                 # `~` becomes `+`, which the environment answers itself, within MAX_TEXT.
                 return self.visit(reduce(partial(nodes.Add, lineno=node.lineno), node.nodes))
             case nodes.Filter():
-                self._check_function(node, FILTERS)
+                check_function(node, FILTERS)
             case nodes.Test():
-                self._check_function(node, TESTS)
+                check_function(node, TESTS)
             case _:
                 raise TemplateError(
                     gettext_noop("“%(what)s” is not allowed here."),
@@ -276,33 +242,6 @@ class _Whitelist(NodeTransformer):
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise TemplateError(gettext_noop("“%(what)s” cannot be the name of a field."), line, what=name)
 
-    def _check_function(self, node: nodes.Filter | nodes.Test, known: Mapping[str, Callable[..., object]]) -> None:
-        if node.name not in known:
-            raise TemplateError(
-                gettext_noop("“%(what)s” is not known; there are %(known)s."),
-                node.lineno,
-                what=node.name,
-                known=", ".join(known),
-            )
-        _, *parameters = inspect.signature(known[node.name]).parameters.values()
-        required = sum(parameter.default is parameter.empty for parameter in parameters)
-        is_plain = not (node.kwargs or node.dyn_args or node.dyn_kwargs)
-        if not is_plain or not required <= len(node.args) <= len(parameters):
-            names = (f"{each.name}{'' if each.default is each.empty else '?'}" for each in parameters)
-            raise TemplateError(
-                gettext_noop("“%(what)s” takes these arguments: %(arguments)s."),
-                node.lineno,
-                what=node.name,
-                arguments=", ".join(names) or "–",
-            )
-
-
-class _Missing(Undefined):
-    """Jinja2's word for a value that is not there: for us, the empty text itself."""
-
-    def __new__(cls, *_: object, **__: object) -> str:  # type: ignore[misc]  # Jinja2 only ever calls it
-        return ""
-
 
 class _Environment(ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, in which values have no attributes at all, and `+` joins texts."""
@@ -319,55 +258,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         return self.getattr(obj, argument)
 
 
-def _filter_title(value: object) -> str:
-    return do_title(to_text(value))[:MAX_TEXT]
-
-
-def _filter_default(value: object, default_value: object = "", boolean: object = True) -> object:
-    # Missing and empty are the same here, so Jinja2's switch between them is accepted and has no effect.
-    return to_text(value) or default_value
-
-
-def _filter_replace(value: object, old: object, new: object) -> str:
-    text, old_text, new_text = to_text(value), to_text(old), to_text(new)
-    if not old_text:
-        return text
-    # As many as could show within the limit, so that no replacement builds more than that.
-    count = MAX_TEXT // len(new_text) + 1 if new_text else -1
-    return text.replace(old_text, new_text, count)[:MAX_TEXT]
-
-
-def _filter_truncate(value: object, length: object = 255, killwords: object = False, end: object = "…") -> str:
-    text, end_text = to_text(value), to_text(end)
-    if not isinstance(length, int):
-        raise TypeError("the length is not a whole number")
-    if len(text) <= length:
-        return text
-    cut = text[: max(0, length - len(end_text))]
-    return (cut if killwords else cut.rsplit(" ", 1)[0]) + end_text
-
-
-# Jinja2's names and arguments, on texts only, and nothing that can grow.
-FILTERS: dict[str, Callable[..., object]] = {
-    "upper": lambda value: to_text(value).upper()[:MAX_TEXT],
-    "lower": lambda value: to_text(value).lower()[:MAX_TEXT],
-    "title": _filter_title,
-    "capitalize": lambda value: to_text(value).capitalize()[:MAX_TEXT],
-    "trim": lambda value: to_text(value).strip(),
-    "default": _filter_default,
-    "replace": _filter_replace,
-    "truncate": _filter_truncate,
-    "first": lambda value: to_text(value)[:1],
-    "last": lambda value: to_text(value)[-1:],
-}
-TESTS: dict[str, Callable[..., object]] = {
-    "defined": lambda value: bool(value),
-    "undefined": lambda value: not value,
-    "none": lambda value: not value,
-}
-
 _ENVIRONMENT = _Environment(
-    autoescape=False, optimized=False, undefined=_Missing, finalize=to_text, cache_size=0, auto_reload=False
+    autoescape=False, optimized=False, undefined=Missing, finalize=to_text, cache_size=0, auto_reload=False
 )
 _ENVIRONMENT.globals.clear()
 _ENVIRONMENT.filters = FILTERS

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.test import Client, RequestFactory
 
 from cmphone.api import short_way
-from cmphone.api.short_way import Environ, StartResponse, answer_look_ups_first
+from cmphone.api.short_way import Environ, StartResponse, take_short_way_first
 from cmphone.contacts.models import CustomerGroup
 from cmphone.properties.services import set_property
 from license.models import Session
@@ -29,7 +29,7 @@ def call(path: str, **environ: str) -> tuple[int, dict[str, str], bytes]:
     """Ask by the short way; status 418 is the long one."""
     seen: list[Any] = []
     request = RequestFactory().generic("GET", path, **environ)  # type: ignore[arg-type]
-    body = answer_look_ups_first(go_long)(request.environ, lambda *args: seen.extend(args))
+    body = take_short_way_first(go_long)(request.environ, lambda *args: seen.extend(args))
     return int(seen[0][:3]), dict(seen[1]), b"".join(body)
 
 
