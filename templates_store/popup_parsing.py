@@ -55,6 +55,7 @@ _NOT_HERE = gettext_noop("“%(what)s” is not allowed here.")
 _CSS_STANDS_ALONE = gettext_noop("“{{ css }}” stands between <style> and </style>, and nowhere else.")
 _NOT_PRINTED_HERE = gettext_noop("No value can be printed here: only in text, and in quotes behind an attribute's “=”.")
 _TWO_ENDS = gettext_noop("“%(what)s” has to end at the same place of the HTML, whichever way it goes.")
+_UNFINISHED = gettext_noop("This ends in the middle of a tag, or of an element that has to be closed.")
 
 
 @dataclass
@@ -88,9 +89,9 @@ def parse_popup(source: str, environment: Environment, css: str) -> Parsed:
         for block in parsed.tree.body:
             if isinstance(block, nodes.Block):
                 end = _Places(css).follow(block.body, START)
-                _require(end == START, block.lineno, "block")
+                _require(end == START, block.lineno, "block", _UNFINISHED)
         return parsed
-    _require(end == START, source.count("\n") + 1, "…")
+    _require(end == START, source.count("\n") + 1, "", _UNFINISHED)
     return parsed
 
 
@@ -152,7 +153,9 @@ class _Whitelist(NodeTransformer):
             case nodes.Output():
                 node.nodes = [each if _is_css(each) else self.visit(each) for each in node.nodes]
                 return node
-            case nodes.Template() | nodes.TemplateData() | nodes.If() | nodes.CondExpr():
+            case nodes.Template():
+                self._check_top(node)
+            case nodes.TemplateData() | nodes.If() | nodes.CondExpr():
                 pass
             case nodes.Compare() | nodes.Operand() | nodes.And() | nodes.Or() | nodes.Not() | nodes.Add():
                 pass
@@ -179,14 +182,12 @@ class _Whitelist(NodeTransformer):
                 self._require_no_loop(node, "block")
                 self.parsed.blocks[node.name] = node.lineno
             case nodes.Extends():
-                self._visit_extends(node)
+                self.parsed.frame, self.parsed.frame_line = _constant_name(node), node.lineno
             case nodes.Include(ignore_missing=False, with_context=True):
                 self._require_no_loop(node, "include")
                 self.parsed.includes.append((_constant_name(node), node.lineno))
             case _:
                 raise TemplateError(_NOT_HERE, node.lineno, what=type(node).__name__.lower())
-        if isinstance(node, nodes.Template) and any(isinstance(each, nodes.Extends) for each in node.body):
-            self._check_blocks_only(node.body)
         return self.generic_visit(node, *args, **kwargs)
 
     def _visit_loop(self, node: nodes.For) -> nodes.For:
@@ -221,13 +222,11 @@ class _Whitelist(NodeTransformer):
         node.iter = nodes.Filter(node.iter, EACH, [nodes.Const(cost)], [], None, None, lineno=node.lineno)
         return node
 
-    def _visit_extends(self, node: nodes.Extends) -> None:
-        if self.parsed.frame is not None:
-            raise TemplateError(_NOT_HERE, node.lineno, what="extends")
-        self.parsed.frame, self.parsed.frame_line = _constant_name(node), node.lineno
-
-    def _check_blocks_only(self, body: Sequence[nodes.Node]) -> None:
-        first, *rest = [each for each in body if not _is_blank(each)]
+    def _check_top(self, template: nodes.Template) -> None:
+        """Accept a file that stands in no frame, or says so first and has nothing but blocks to put into it."""
+        if template.find(nodes.Extends) is None:
+            return
+        first, *rest = [each for each in template.body if not _is_blank(each)]
         if not isinstance(first, nodes.Extends):
             raise TemplateError(gettext_noop("“extends” comes first in its file."), first.lineno, what="extends")
         for each in rest:
@@ -235,6 +234,8 @@ class _Whitelist(NodeTransformer):
                 raise TemplateError(
                     gettext_noop("What stands outside of the blocks is not shown: put it into one."), each.lineno
                 )
+            if extends := each.find(nodes.Extends):
+                raise TemplateError(_NOT_HERE, extends.lineno, what="extends")
 
     def _require_no_loop(self, node: nodes.Node, what: str) -> None:
         if self.loops:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseNotModified
 from django.utils.http import parse_etags
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -71,7 +71,7 @@ def answer_document(request: Request, document: Document) -> HttpResponse:
     if not document.is_unchanged(request.headers.get("If-None-Match", "")):
         return HttpResponse(document.body, headers=document.headers)
     # The length is that of the document also here, by RFC 9110.
-    return HttpResponse(status=304, headers=list_unchanged_headers(document))
+    return HttpResponseNotModified(headers=list_unchanged_headers(document))
 
 
 def list_unchanged_headers(document: Document) -> dict[str, str]:
