@@ -29,6 +29,7 @@ from cmphone.api.popup_templates import MANIFEST_PATH, list_unchanged_headers, m
 from cmphone.contacts.callers import look_up
 from cmphone.monitoring.look_ups import count_look_up
 from cmphone.problems import Problem, choose_request_id
+from license.selectors import find_live_session
 from license.services import authenticate
 from templates_store.popup_store import get_popups
 
@@ -109,7 +110,11 @@ def _answer_manifest(environ: Environ, credentials: Credentials, base_url: str) 
     # A key is looked up by another statement, which does not bring the version along.
     if environ.get("QUERY_STRING") or credentials.scheme != "bearer":
         return None
-    session = authenticate(credentials.secret)
+    session = find_live_session(credentials.secret)
+    if session is None:
+        return None
+    if session.is_touch_due:
+        authenticate(credentials.secret)
     manifest = make_manifest(get_popups(session.templates_version), base_url)
     if manifest.is_unchanged(environ.get("HTTP_IF_NONE_MATCH", "")):
         return Answer("304 Not Modified", list_unchanged_headers(manifest).items(), b"")
