@@ -6,6 +6,7 @@ each round, which the loop itself pays for.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -29,8 +30,8 @@ from templates_store.sandbox import (
 )
 
 MAX_FILE = 100_000
-# What the parser and the compiler take for a token is up to 20 microseconds.
-MAX_TOKENS = 4000
+# What the parser and the compiler take for a token is up to 30 microseconds.
+MAX_TOKENS = 2500
 MAX_TOKENS_IN_A_TAG = 60
 MAX_PARENTHESES = 8
 MAX_NESTED_TAGS = 12
@@ -38,7 +39,8 @@ MAX_NESTED_LOOPS = 2
 MAX_LITERAL = 500
 TAGS = ("if", "elif", "else", "endif", "for", "endfor", "block", "endblock", "extends", "include")
 # What a filter does with the longest text, in steps of the time that printing a value takes.
-_FILTER_COST = 20
+_FILTER_COSTS = defaultdict(lambda: 10, title=150)
+_MAX_TITLE = 500
 
 _LOOP_NAMES = {"loop", "loop.index", "loop.first", "loop.last", "loop.length"}
 KNOWN_NAMES = frozenset(CONTEXT_NAMES) | {f"texts.{name}" for name in TEXTS}
@@ -48,6 +50,7 @@ _ITEMS = frozenset(name[: name.rindex("[]") + 2] for name in CONTEXT_NAMES if "[
 EACH, SAFE_URL = "_each", "_safe_url"
 POPUP_FILTERS: Mapping[str, Callable[..., object]] = {
     **FILTERS,
+    "title": lambda value: FILTERS["title"](to_text(value)[:_MAX_TITLE]),
     "length": lambda value: len(value) if isinstance(value, list) else len(to_text(value)),
 }
 
@@ -173,7 +176,7 @@ class _Whitelist(NodeTransformer):
                 return self.visit(reduce(partial(nodes.Add, lineno=node.lineno), node.nodes))
             case nodes.Filter():
                 check_function(node, POPUP_FILTERS)
-                self.parsed.cost += _FILTER_COST
+                self.parsed.cost += _FILTER_COSTS[node.name]
             case nodes.Test():
                 check_function(node, TESTS)
             case nodes.For():

@@ -205,7 +205,7 @@ UNCLEAR = "is not clear to every browser"
         ("{{ number.raw" + " ~ number.raw" * 3000 + " }}", TOO_DEEP),
         ("{{ 1" + " if 1 else 1" * 3000 + " }}", TOO_DEEP),
         ("{% if number %}" * 900 + "{% endif %}" * 900, TOO_DEEP),
-        ("{% block a %}" * 900 + "{% endblock %}" * 900, TOO_DEEP),
+        ("{% block a %}" * 800 + "{% endblock %}" * 800, TOO_DEEP),
         ("{% if number %}" + "{% elif number %}" * 3000 + "{% endif %}", "holds too many tags"),
         ("{{number.raw}}" * 7000, "holds too many tags"),
         ("{##}" * 24_000, "holds too many tags"),
@@ -227,6 +227,7 @@ UNCLEAR = "is not clear to every browser"
             "{% for a in contacts %}{% for b in contacts %}" + "{{ a.name|title }}" * 300 + "{% endfor %}{% endfor %}",
             TOO_MUCH,
         ),
+        ("{{ contacts[0].name|title|title|title|title|title }}" * 110, TOO_MUCH),
         (
             "{% for a in contacts %}{% for b in contacts %}{% if "
             + " or ".join(["a.name|upper == 'x'"] * 6)
@@ -380,6 +381,9 @@ def test_a_template_holds_no_script_and_nothing_from_elsewhere(source: str, mess
         "a { content: '/*'; background: url(//evil.example); content: '*/' }",
         "a { -moz-binding: x }",
         "a { width: expression(alert(1)) }",
+        "a { background: url(" + " " * 99_000,
+        "a { background: url(" * 5_000,
+        "\\" * 99_000 + "url(",
         "</style><script>alert(1)</script>",
         "a { content: '</STYLE ' }",
         "<!-- a",
@@ -395,10 +399,7 @@ def test_a_style_sheet_loads_nothing_and_ends_no_element(css: str) -> None:
 def test_files_that_contain_each_other_are_refused() -> None:
     files = make_set(match="{% include 'missed.html' %}", missed="{% include 'match.html' %}")
 
-    assert [str(error) for error in check_popup_files(files)] == [
-        "“match.html” would contain itself.",
-        "“missed.html” would contain itself.",
-    ]
+    assert str(find_refusal(files)) == "“match.html” would contain itself."
     files = make_set(
         incoming="{% extends 'match.html' %}",
         match="{% extends 'choice.html' %}",
@@ -412,11 +413,11 @@ def test_files_that_contain_each_other_are_refused() -> None:
 def test_files_that_contain_others_many_times_are_refused() -> None:
     names = ["incoming", "match", "choice", "nomatch", "withheld"]
     files = {
-        name: f"{{% include '{other}.html' %}}" * 500 for name, other in zip(names, [*names[1:], "missed"], strict=True)
+        name: f"{{% include '{other}.html' %}}" * 400 for name, other in zip(names, [*names[1:], "missed"], strict=True)
     }
 
     started = time.perf_counter()
-    errors = check_popup_files(make_set(**files, missed="<p>{{ number.raw }}</p>" * 500))
+    errors = check_popup_files(make_set(**files, missed="<p>{{ number.raw }}</p>" * 300))
 
     assert time.perf_counter() - started < MAX_SECONDS
     assert {str(error) for error in errors} == {"This does too much: it has too many tags, or too much in a loop."}
@@ -431,7 +432,7 @@ def test_files_that_contain_others_many_times_are_refused() -> None:
         "{{ contacts[0].name" + "|replace('x', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx')" * 7 + " }}",
         "{{ contacts[0].name|replace('', 'x')|truncate(99999999999999) }}",
         "{{ contacts[0].name" + " ~ contacts[0].name" * 6 + " }}",
-        "{{ contacts[0].name|title|upper|lower|capitalize }}" * 100,
+        "{{ contacts[0].name|title|upper|lower|capitalize }}" * 90,
         "x" * (MAX_FILE - 10),
     ],
 )
@@ -446,9 +447,8 @@ def test_what_is_allowed_does_not_grow_or_run_long(source: str) -> None:
         try:
             page = render_popup(files, "choice.html", {"contacts": contacts})
         except PopupError as error:
-            assert "bytes" in str(error) or "too much" in str(error)
-        else:
-            assert len(page.encode()) <= MAX_OUTPUT
+            page = str(error)
+        assert len(page.encode()) <= MAX_OUTPUT
         assert time.perf_counter() - started < MAX_SECONDS
         assert tracemalloc.get_traced_memory()[1] < MAX_MEMORY
     finally:

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, Group
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.postgres.fields import ArrayField
@@ -44,9 +45,8 @@ class User(AbstractUser):
     No more may be active than the licence names; that is a trigger (migration 0006).
     """
 
-    language = models.CharField(
-        _("language"), max_length=10, default="de", choices=[("de", _("German")), ("en", _("English"))]
-    )
+    # A site may have more of them.
+    language = models.CharField(_("language"), max_length=10, default="de", choices=settings.LANGUAGES)
 
     objects: ClassVar[UserManager] = UserManager()
 
