@@ -129,7 +129,9 @@ def test_a_site_file_makes_a_whole_site() -> None:
     assert (properties["local.country.prefix"], properties["internal.line.access.prefix"]) == ("43", "9")
     model = ContactModel.objects.get(name="b2b")
     assert load_templates(model.pk) == {
-        "person": Templates("{{ last_name }}", "{{ last_name }}{% if company %} ({{ company.name }}){% endif %}", "")
+        ("person", ""): Templates(
+            "{{ last_name }}", "{{ last_name }}{% if company %} ({{ company.name }}){% endif %}", ""
+        )
     }
     phone = model.fields.get(name="phone")
     assert (phone.label_de, phone.label_en, phone.dialable, phone.indexed) == ("Telefon", "Phone", True, "local")
@@ -352,11 +354,11 @@ def test_a_group_with_contacts_keeps_its_contact_model() -> None:
         (FIELDS + "templates.person.short = ''", "contact model m, person templates: There is no key “short” here"),
         (
             FIELDS + "templates.person.list = \"\\n{{ last_name\"",
-            "contact model m, person templates: list: Line 2: unexpected end of template",
+            "contact model m, person templates: list: Line 2, column 4: unexpected end of template",
         ),
         (
             FIELDS + "templates.company.details = '{% for i in range(10**9) %}{% endfor %}'",
-            "contact model m, company templates: details: Line 1: “for” is not allowed here.",
+            "contact model m, company templates: details: Line 1, column 4: “for” is not allowed here.",
         ),
         ("[[customer_groups]]\nname = 'c'", "customer group c: contact_model is missing."),
         (
