@@ -95,7 +95,7 @@ def check_template(source: str) -> None:
 def render_name(source: str, values: Mapping[str, object], show_phone: ShowPhone = str) -> str:
     """Return the name the template gives for these values: one line of at most 300 characters, perhaps empty.
 
-    A value is a text (anything else is printed as one; None is missing), or for OBJECTS a mapping of such.
+    A value is a text (anything else is printed as one; None is missing), or for OBJECTS perhaps a mapping of such.
     `show_phone` shows a text as a telephone number.
     Raises TemplateError for a template that `check_template` refuses, or that fails on these values.
     """
@@ -316,7 +316,10 @@ class _Environment(ImmutableSandboxedEnvironment):
         return tokenize(self, source)
 
     def getattr(self, obj: Any, attribute: str) -> str:
-        return _strip(to_text(obj.get(attribute))) if isinstance(obj, Mapping) else ""
+        if isinstance(obj, Mapping):
+            return _strip(to_text(obj.get(attribute)))
+        # An object that is no more than its name is given as a text.
+        return obj if attribute == "name" and isinstance(obj, str) else ""
 
     def getitem(self, obj: Any, argument: Any) -> str:
         return self.getattr(obj, argument)

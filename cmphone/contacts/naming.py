@@ -59,7 +59,7 @@ def render_names(contact: Named, rules: GroupRules) -> AllNames:
         if company := contact.company:
             name = company.names.get(language, {}).get("default", company.name)
             values["company"] = {**company.fields, "name": name}
-        values["customer_group"] = {"name": rules.label(language or LABEL_LANGUAGE)}
+        values["customer_group"] = rules.label(language or LABEL_LANGUAGE)
         of_kind = rules.naming.languages[language] if language else rules.naming.standard
         return display_names(of_kind[contact.kind], values, contact.external_id, show_phone)
 
