@@ -328,7 +328,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 @pass_context
 def _filter_phone(context: Context, value: object) -> str:
     text = to_text(value)
-    return text if not text or NUMBER in text else to_text(context.parent[_SHOW_PHONE](text))
+    return text if not text or NUMBER in text else to_text(context.parent.get(_SHOW_PHONE, str)(text))
 
 
 NAME_FILTERS: dict[str, Callable[..., object]] = {**FILTERS, "phone": _filter_phone}

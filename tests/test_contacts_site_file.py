@@ -713,3 +713,54 @@ def test_export_prints_or_writes_what_import_takes(tmp_path: Path) -> None:
     assert run("export_site", output=file) == []
     assert file.read_text().splitlines() == run("export_site")
     assert run("import_site", file)[0] == "Nothing changed."
+
+
+LANGUAGES = """
+[contact_models.templates.person.en]
+details = "{{ last_name }} of {{ company.name }}"
+[contact_models.templates.company.de]
+default = "Firma {{ name }}"
+"""
+
+
+def test_templates_of_languages_come_from_a_site_file_and_go_into_one() -> None:
+    apply(SITE)
+    text = SITE.replace("\n[[customer_groups]]", f"{LANGUAGES}\n[[customer_groups]]")
+    assert apply(text) == [
+        "contact model b2b, person templates, en: details – → {{ last_name }} of {{ company.name }}",
+        "contact model b2b, company templates, de: default – → Firma {{ name }}",
+    ]
+    assert apply(text) == []
+    # A file that does not mention them leaves them.
+    assert apply(SITE) == []
+    exported = format_site(read_site())
+    for header in ("[contact_models.templates.person]", *LANGUAGES.split("\n")[1::2]):
+        assert header in exported
+    assert apply(exported) == []
+    CustomerGroup.objects.all().delete()
+    ContactModel.objects.all().delete()
+    apply(exported)
+    assert format_site(read_site()) == exported
+    model = ContactModel.objects.get(name="b2b")
+    assert load_templates(model.pk)["company", "de"] == Templates("Firma {{ name }}")
+
+
+def test_templates_that_a_language_has_no_more_are_gone() -> None:
+    text = SITE.replace("\n[[customer_groups]]", f"{LANGUAGES}\n[[customer_groups]]")
+    apply(text)
+    apply(text.replace("{{ last_name }} of {{ company.name }}", ""))
+    assert sorted(load_templates(ContactModel.objects.get().pk)) == [("company", "de"), ("person", "")]
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("person.xx = {}", "person templates: There is no key “xx” here; there are default, details, list, de, en."),
+        ("person.en.default = '{{ x'", "person templates, en: default: Line 1, column 4: unexpected end of template"),
+        ("person.en.lists = ''", "person templates, en: There is no key “lists” here"),
+        ("person.en = 'x'", "person templates: en: must be a table"),
+    ],
+)
+def test_bad_templates_of_a_language_are_refused(table: str, problem: str) -> None:
+    (only,) = refuse(f'[[contact_models]]\nname = "m"\ntemplates.{table}')
+    assert problem in only
