@@ -42,7 +42,8 @@ AllNames = tuple[Names, dict[str, dict[str, str]]]
 def rename(contact: Contact, rules: GroupRules) -> bool:
     """Render the contact's names, and say whether one changed.  What it renders from is loaded already."""
     before = (contact.name, contact.name_details, contact.name_list, contact.names)
-    company = contact.company and NamedCompany(contact.company.fields, contact.company.name, contact.company.names)
+    of_company = contact.company
+    company = NamedCompany(of_company.fields, of_company.name, of_company.names) if of_company else None
     standard, contact.names = render_names(Named(contact.kind, contact.fields, contact.external_id, company), rules)
     contact.name, contact.name_details, contact.name_list = standard
     return before != (*standard, contact.names)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
+from django.contrib.admin.utils import label_for_field
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.translation import get_language, gettext
@@ -49,8 +50,7 @@ def preview_names(values: QueryDict, *, model: ContactModel, user: User) -> dict
     templates = {forms[prefix]: _read_templates(values, prefix) for prefix in order}
     kind, language = forms[chosen]
     if errors := find_template_errors(templates[kind, language]):
-        labels = {name: str(DisplayNames._meta.get_field(name).verbose_name) for name in errors}
-        return {"errors": [f"{labels[name]}: {message}" for name, message in errors.items()]}
+        return {"errors": [f"{label_for_field(name, DisplayNames)}: {message}" for name, message in errors.items()]}
     configuration = get_current_configuration()
     groups = {
         id: replace(configuration.groups[id], templates=templates)
