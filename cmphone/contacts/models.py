@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left, Trim, Upper
 from django.utils.translation import get_language
@@ -278,6 +278,10 @@ class Contact(models.Model):
     name = models.CharField(_("name"), max_length=300, editable=False)
     name_details = models.CharField(max_length=300, editable=False)
     name_list = models.CharField(max_length=300, editable=False)
+    # In languages in which they differ: {"en": {"default": …, "details": …, "list": …}}, each only if it differs.
+    names = models.JSONField(
+        _("names"), default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
