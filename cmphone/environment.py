@@ -58,3 +58,14 @@ def read_key(name: str, *, shortest: int, environ: Mapping[str, str] = os.enviro
     if text and re.fullmatch(rf"[!-~]{{{shortest},}}", text) is None:
         raise SettingsError(f"{name} must be at least {shortest} ASCII characters without spaces, or empty.")
     return text
+
+
+def read_folder(name: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the folder that the variable `name` names by an absolute path; empty: None.  It need not exist yet."""
+    text = read_text(name, "", environ)
+    if not text:
+        return None
+    path = Path(text)
+    if not path.is_absolute() or "\0" in text:
+        raise SettingsError(f"{name} must be an absolute path such as /srv/cmphone/popups, not {text!r}.")
+    return path

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.utils.translation import gettext_lazy as _
 
 from cmphone import embedded
-from cmphone.environment import SettingsError, read_choice, read_flag, read_key, read_list, read_text
+from cmphone.environment import SettingsError, read_choice, read_flag, read_folder, read_key, read_list, read_text
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -225,6 +225,13 @@ CELERY_BEAT_SCHEDULE = {
         # One that waited for so long proves nothing about the clock any more.
         "options": {"expires": 60},
     },
+    "publish changed popup files": {
+        "task": "templates_store.tasks.publish_changed_popups",
+        "schedule": 15.0,
+        # Those that waited for a worker would only look again at what the first of them saw.
+        "options": {"expires": 15},
+    },
+    "remove old versions of popups": {"task": "templates_store.tasks.remove_old_popups", "schedule": 3600.0},
     "rebuild what a changed setting affects": {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
@@ -238,6 +245,9 @@ MONITORING_KEY = read_key("CMPHONE_MONITORING_KEY", shortest=20)
 METRICS_DIR = Path(read_text("CMPHONE_METRICS_DIR", "") or embedded.var_folder() / "metrics").resolve()
 # The library asks for it when it is imported, and never again.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
+
+# A folder with popup files, for those who deploy by file.  Empty: there is none.
+POPUP_DIR = read_folder("CMPHONE_POPUP_DIR")
 
 # Telephone numbers are personal data: no line of a log holds one.
 LOGGING = {

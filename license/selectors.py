@@ -37,7 +37,7 @@ from cmphone.properties.registry import (
 )
 from license.files import COUNTED_SECTIONS, NAMED_POOL, REST_POOL
 from license.keys import is_accepted
-from license.models import EndReason, HourlyUsage, LicenseFile, Pool, Session
+from license.models import TOUCH_AFTER_AT_MOST, EndReason, HourlyUsage, LicenseFile, Pool, Session
 from license.tokens import hash_token
 
 M = TypeVar("M", bound=models.Model)
@@ -166,6 +166,35 @@ def _find_session_sql() -> str:
         f"select {', '.join(columns)}, {NOW_SQL}, {TIMEOUT_SQL}, {CONFIG_VERSION_SQL}, {TEMPLATES_VERSION_SQL} "  # noqa: S608
         f"from license_session join {users._meta.db_table} on {users._meta.db_table}.id = user_id "
         "where token_hash = $1"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """What a client is let in with that only asks for what everybody gets."""
+
+    templates_version: str
+    is_touch_due: bool
+
+
+def find_live_session(token: str) -> LiveSession | None:
+    """Return the session whose token this is, while it lives and its user is active.  Takes half of find_session."""
+    with prepared_cursor() as cursor:
+        cursor.execute(_find_live_session_sql(), [hash_token(token)])
+        row = cursor.fetchone()
+    return row and LiveSession(*row)
+
+
+@cache
+def _find_live_session_sql() -> str:
+    users = get_user_model()._meta.db_table
+    # The rules are those of Session: is_timed_out and is_touch_due.
+    touch_after = f"least(timeout / 4, interval '{TOUCH_AFTER_AT_MOST.total_seconds()} seconds')"
+    return (
+        f"select {TEMPLATES_VERSION_SQL}, last_seen_at > {NOW_SQL} or last_seen_at <= {NOW_SQL} - {touch_after} "  # noqa: S608
+        f"from license_session join {users} on {users}.id = user_id "
+        f"cross join (select {TIMEOUT_SQL} as timeout offset 0) as timeouts "
+        f"where token_hash = $1 and ended_at is null and is_active and last_seen_at > {NOW_SQL} - timeout"
     )
 
 

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.translation import gettext
 
-from cmphone.properties.services import mark_templates_changed
+from cmphone.properties.services import mark_configuration_changed
 from templates_store.models import DisplayNames
 from templates_store.rendering import TemplateError, Templates, check_template
 from templates_store.selectors import load_templates
@@ -32,7 +32,7 @@ def save_display_names(
     with transaction.atomic():
         if load_templates(contact_model.pk).get((object, language), Templates()) == templates:
             return False
-        mark_templates_changed()
+        mark_configuration_changed()
         key = {"contact_model_id": contact_model.pk, "object": object, "language": language}
         row = DisplayNames.objects.filter(**key).first() or DisplayNames(**key)
         if language and templates == Templates() and row.pk:

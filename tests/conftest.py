@@ -102,8 +102,10 @@ def chromium() -> Iterator["Browser"]:
 
 @pytest.fixture(autouse=True)
 def forget_configuration() -> Iterator[None]:
-    """Let no test see the configuration of another: a rolled-back or emptied database counts its versions anew."""
+    """Let no test see what another one configured: a rolled-back or emptied database counts its versions anew."""
     yield
     from cmphone.contacts import configuration
+    from templates_store import popup_sets
 
     configuration._loaded = None
+    popup_sets._loaded = {}

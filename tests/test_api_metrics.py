@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cmphone.access.models import Scope
 from cmphone.access.services import create_api_key
-from cmphone.api.short_way import answer_look_ups_first
+from cmphone.api.short_way import take_short_way_first
 from cmphone.celery import app
 from cmphone.embedded import CHECKOUT, redis_url
 from cmphone.management.commands.serve_demo import empty_metrics
@@ -190,7 +190,7 @@ def test_the_short_way_counts_as_the_long_one_does(client: Client, header: dict[
     def leave_to_the_long_way(environ: object, start_response: object) -> list[bytes]:
         raise AssertionError
 
-    body = answer_look_ups_first(leave_to_the_long_way)(environ, lambda status, headers: statuses.append(status))
+    body = take_short_way_first(leave_to_the_long_way)(environ, lambda status, headers: statuses.append(status))
 
     assert (statuses, b'"match":"exact"' in b"".join(body)) == (["200 OK"], True)
     assert subtract(read_look_ups(client), before) == {"exact": 1, "timed": 1}

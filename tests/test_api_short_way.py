@@ -1,18 +1,24 @@
-"""The short way of a look-up: the same answers as the long one, and only those that are answers."""
+"""The short way of look-ups and manifests: the same answers as the long one, and only those that are answers."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 import pytest
 from django.db import OperationalError
 from django.test import Client, RequestFactory
+from django.utils import timezone
+from pytest_django.fixtures import DjangoAssertNumQueries
 
 from cmphone.api import short_way
-from cmphone.api.short_way import Environ, StartResponse, answer_look_ups_first
-from cmphone.contacts.models import CustomerGroup
+from cmphone.api.short_way import Environ, StartResponse, take_short_way_first
+from cmphone.contacts.models import CustomerGroup, User
 from cmphone.properties.services import set_property
 from license.models import Session
+from templates_store import popup_sets
+from templates_store.popup_store import ensure_published, get_popups, publish_popups
 from tests.make import give_rights, log_in, make_company, make_customer_group, make_person, make_queue, make_user
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +35,7 @@ def call(path: str, **environ: str) -> tuple[int, dict[str, str], bytes]:
     """Ask by the short way; status 418 is the long one."""
     seen: list[Any] = []
     request = RequestFactory().generic("GET", path, **environ)  # type: ignore[arg-type]
-    body = answer_look_ups_first(go_long)(request.environ, lambda *args: seen.extend(args))
+    body = take_short_way_first(go_long)(request.environ, lambda *args: seen.extend(args))
     return int(seen[0][:3]), dict(seen[1]), b"".join(body)
 
 
@@ -146,3 +152,113 @@ def test_a_changed_property_counts_from_the_next_call(token: str) -> None:
 
     assert b'"phone:' in before
     assert after == before.replace(b'"phone:', b'"tel:')
+
+
+MANIFEST = "/api/v1/popup-templates"
+# The long way also tells of other methods, and of languages that the answer does not depend on.
+ONLY_LONG = {"Allow", "Vary", "Content-Language", "X-Request-ID"}
+
+
+class TestManifest:
+    @pytest.mark.parametrize("if_none_match", ["", "*", '"other"', "W/{etag}", "{etag}", '"other", {etag}', "nonsense"])
+    @pytest.mark.parametrize("host", ["testserver", "cm.example.com:8443"])
+    def test_both_ways_give_the_same_answer(self, client: Client, token: str, host: str, if_none_match: str) -> None:
+        headers = {"Authorization": f"Bearer {token}", "Host": host}
+        etag = client.get(MANIFEST, headers=headers).headers["ETag"]
+        sent = if_none_match.format(etag=etag)
+        long = client.get(MANIFEST, headers=headers | {"If-None-Match": sent})
+
+        status, found, body = call(
+            MANIFEST, HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_HOST=host, HTTP_IF_NONE_MATCH=sent
+        )
+
+        assert status == long.status_code == (304 if etag in sent or sent == "*" else 200)
+        assert body == long.content
+        assert {k: v for k, v in found.items() if k not in ONLY_LONG} == {
+            k: v for k, v in long.headers.items() if k not in ONLY_LONG
+        }
+
+    def test_it_is_one_statement(
+        self, client: Client, token: str, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        popups = get_popups()
+        popup_sets._loaded = {int(popups.version): popups}
+
+        with django_assert_num_queries(1):
+            status, _, body = call(MANIFEST, HTTP_AUTHORIZATION=f"Bearer {token}")
+
+        assert (status, orjson.loads(body)["version"]) == (200, popups.version)
+
+    def test_it_counts_as_a_sign_of_life_when_that_is_due(self, token: str) -> None:
+        ensure_published()
+        before = timezone.now() - timedelta(minutes=2)
+        Session.objects.update(last_seen_at=before)
+
+        assert call(MANIFEST, HTTP_AUTHORIZATION=f"Bearer {token}")[0] == 200
+
+        assert Session.objects.get().last_seen_at > before + timedelta(minutes=1)
+
+    def test_a_new_version_counts_from_the_next_call(self, token: str) -> None:
+        version = ensure_published()
+        before = call(MANIFEST, HTTP_AUTHORIZATION=f"Bearer {token}")
+        publish_popups(changes={("de", "match.html"): "<p>new</p>"}, by=None)
+
+        after = call(MANIFEST, HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_IF_NONE_MATCH=before[1]["ETag"])
+
+        assert orjson.loads(before[2])["version"] == str(version)
+        assert (after[0], orjson.loads(after[2])["version"]) == (200, str(version.number + 1))
+
+    def test_while_nothing_is_published_it_goes_the_long_way(self, token: str) -> None:
+        assert call(MANIFEST, HTTP_AUTHORIZATION=f"Bearer {token}")[0] == 418
+
+    @pytest.mark.parametrize(
+        ("path", "environ"),
+        [
+            (f"{MANIFEST}?version=1", {}),
+            (f"{MANIFEST}?", {"QUERY_STRING": "x=1"}),
+            (f"{MANIFEST}/", {}),
+            (f"{MANIFEST}.zip", {}),
+            (f"{MANIFEST}/de/match.html", {}),
+            (MANIFEST, {"REQUEST_METHOD": "HEAD"}),
+            (MANIFEST, {"REQUEST_METHOD": "DELETE"}),
+            (MANIFEST, {"HTTP_ACCEPT": "text/html"}),
+            (MANIFEST, {"HTTP_AUTHORIZATION": ""}),
+            (MANIFEST, {"HTTP_AUTHORIZATION": "Bearer nobody", "HTTP_IF_NONE_MATCH": "*"}),
+            (MANIFEST, {"HTTP_AUTHORIZATION": "Api-Key nobody"}),
+        ],
+    )
+    def test_what_is_no_plain_request_of_a_session_goes_the_long_way(
+        self, token: str, path: str, environ: dict[str, str]
+    ) -> None:
+        ensure_published()
+
+        assert call(path, **({"HTTP_AUTHORIZATION": f"Bearer {token}"} | environ))[0] == 418
+
+    @pytest.mark.parametrize(
+        "over",
+        [
+            {"ended_at": "2026-01-01T00:00Z", "end_reason": "ended-by-administrator"},
+            {"last_seen_at": "2026-01-01T00:00Z"},
+        ],
+    )
+    def test_a_session_that_is_over_goes_the_long_way(self, token: str, over: dict[str, str]) -> None:
+        ensure_published()
+        Session.objects.update(**over)
+
+        assert call(MANIFEST, HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_IF_NONE_MATCH="*")[0] == 418
+
+    def test_a_user_who_is_not_active_any_more_goes_the_long_way(self, token: str) -> None:
+        ensure_published()
+        User.objects.update(is_active=False)
+
+        assert call(MANIFEST, HTTP_AUTHORIZATION=f"Bearer {token}")[0] == 418
+
+    @pytest.mark.parametrize("error", [OperationalError("gone"), RuntimeError("a fault")])
+    def test_what_fails_goes_the_long_way(self, token: str, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+        def fail(*args: object, **kwargs: object) -> None:
+            raise error
+
+        ensure_published()
+        monkeypatch.setattr(short_way, "get_popups", fail)
+
+        assert call(MANIFEST, HTTP_AUTHORIZATION=f"Bearer {token}")[0] == 418

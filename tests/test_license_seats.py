@@ -15,7 +15,15 @@ from cmphone.properties.services import set_property
 from license.importing import import_license
 from license.models import EndReason, Pool, ReplacedToken, Session
 from license.problems import LicenseExpired, LicenseMissing, NoFreeLicense
-from license.selectors import find_pool_state, find_session, list_live_sessions, list_sessions, site_day
+from license.selectors import (
+    LiveSession,
+    find_live_session,
+    find_pool_state,
+    find_session,
+    list_live_sessions,
+    list_sessions,
+    site_day,
+)
 from license.services import (
     Claim,
     authenticate,
@@ -287,6 +295,29 @@ class TestAuthenticate:
         age(claimed.session, 11)
         with django_assert_num_queries(2):
             authenticate(claimed.token)
+
+    @pytest.mark.parametrize("timeout", ["40", "600"])
+    @pytest.mark.parametrize("seconds", [-7200, -1, 0, 9, 11, 39, 41, 59, 61, 599, 601])
+    def test_the_short_question_sees_what_the_long_one_sees(self, timeout: str, seconds: float) -> None:
+        claimed = claim()
+        set_property(name=REST_SESSION_TIMEOUT, value=timeout)
+        age(claimed.session, seconds)
+        session = find_session(claimed.token)
+        assert session is not None
+
+        live = find_live_session(claimed.token)
+
+        assert live == (None if session.is_timed_out else LiveSession(session.templates_version, session.is_touch_due))
+
+    def test_the_short_question_is_answered_for_living_sessions_of_active_users_only(self) -> None:
+        claimed = claim()
+        assert find_live_session("nobody") is None
+        User.objects.update(is_active=False)
+        assert find_live_session(claimed.token) is None
+        User.objects.update(is_active=True)
+        assert find_live_session(claimed.token) is not None
+        release_seat(claimed.session)
+        assert find_live_session(claimed.token) is None
 
     def test_a_clock_set_back_is_put_right_by_the_next_sign_of_life(self) -> None:
         claimed = claim()

@@ -1,12 +1,14 @@
-"""A look-up's short way past Django's request handling, which costs more than the look-up itself.
+"""A short way past Django's request handling, which costs more than a look-up or a manifest itself.
 
-It answers what the long way (lookup.py) would answer with 200, to the byte.  Everything else, bad input, a token
-or key that is nobody's, a database that is away, it leaves to the long way, which says what is wrong.
+It answers what the long way (lookup.py, popup_templates.py) would answer with 200 or 304, to the byte.  Everything
+else, bad input, a token or key that is nobody's, a database that is away, it leaves to the long way, which says what
+is wrong.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
@@ -20,68 +22,106 @@ from django.http import HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
-from cmphone.access.credentials import read_credentials
+from cmphone.access.credentials import Credentials, read_credentials
 from cmphone.api.lookup import LOOKUP_PATH, describe_call
 from cmphone.api.numbers import MAX_NUMBER_LENGTH
+from cmphone.api.popup_templates import MANIFEST_PATH, list_unchanged_headers, make_manifest
 from cmphone.contacts.callers import look_up
 from cmphone.monitoring.look_ups import count_look_up
 from cmphone.problems import Problem, choose_request_id
+from license.selectors import find_live_session
+from license.services import authenticate
+from templates_store.popup_store import get_popups
 
 logger = logging.getLogger(__name__)
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+# Answers a request of this path; None: the long way shall.
+ShortWay = Callable[[Environ, Credentials, str], "Answer | None"]
 
 
-def answer_look_ups_first(application: Application) -> Application:
-    """Return the WSGI application that answers a look-up by the short way, and all else by `application`."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered, but for the headers that every answer has."""
+
+    status: str
+    headers: Iterable[tuple[str, str]]
+    body: bytes
+
+
+def take_short_way_first(application: Application) -> Application:
+    """Return the WSGI application that answers by the short way what it can, and all else by `application`."""
 
     security_headers = _list_security_headers()
 
     def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if environ.get("PATH_INFO") == LOOKUP_PATH and (body := _answer(environ)) is not None:
-            headers = [
-                ("Content-Type", "application/json"),
-                ("Content-Length", str(len(body))),
-                ("X-Request-ID", choose_request_id(environ.get("HTTP_X_REQUEST_ID", ""))),
-                *security_headers,
-            ]
-            start_response("200 OK", headers)
-            return [body]
-        return application(environ, start_response)
+        short_way = _SHORT_WAYS.get(environ.get("PATH_INFO", ""))
+        if short_way is None or (found := _try(short_way, environ)) is None:
+            return application(environ, start_response)
+        headers = [
+            *found.headers,
+            ("X-Request-ID", choose_request_id(environ.get("HTTP_X_REQUEST_ID", ""))),
+            *security_headers,
+        ]
+        start_response(found.status, headers)
+        return [found.body]
 
     return answer
 
 
-def _answer(environ: Environ) -> bytes | None:
-    """Return the answer to a look-up, or None where it is not for the short way."""
-    started = time.perf_counter()
+def _try(short_way: ShortWay, environ: Environ) -> Answer | None:
+    """Return the answer to a plain request, or None where it is not for the short way."""
+    if environ["REQUEST_METHOD"] != "GET" or environ.get("HTTP_ACCEPT", "*/*") not in {"*/*", "application/json"}:
+        return None
     try:
-        number = _read_number(environ)
         credentials = read_credentials(environ.get("HTTP_AUTHORIZATION", ""))
-        if number is None or credentials is None or (base_url := _find_base_url(environ)) is None:
+        if credentials is None or (base_url := _find_base_url(environ)) is None:
             return None
-        answer = look_up([number], who=credentials)
-        body = orjson.dumps(describe_call(answer.calls[0], answer, base_url=base_url))
-        count_look_up(answer.calls[0].found.match, seconds=time.perf_counter() - started)
+        return short_way(environ, credentials, base_url)
     except (Problem, DatabaseError, InterfaceError):
         return None
     except Exception:
         logger.exception("The short way failed; the long one is taken.")
         return None
-    return body
 
 
-def _read_number(environ: Environ) -> str | None:
-    """Return the one parameter of a plain look-up."""
-    if environ["REQUEST_METHOD"] != "GET" or environ.get("HTTP_ACCEPT", "*/*") not in {"*/*", "application/json"}:
+def _answer_look_up(environ: Environ, credentials: Credentials, base_url: str) -> Answer | None:
+    started = time.perf_counter()
+    number = _read_number(environ.get("QUERY_STRING", ""))
+    if number is None:
         return None
-    query: str = environ.get("QUERY_STRING", "")
+    answer = look_up([number], who=credentials)
+    body = orjson.dumps(describe_call(answer.calls[0], answer, base_url=base_url))
+    count_look_up(answer.calls[0].found.match, seconds=time.perf_counter() - started)
+    return Answer("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], body)
+
+
+def _read_number(query: str) -> str | None:
+    """Return the one parameter of a plain look-up."""
     match parse_qsl(query, keep_blank_values=True):
         case [("number", number)] if len(number) <= MAX_NUMBER_LENGTH and "\0" not in number:
             return number
     return None
+
+
+def _answer_manifest(environ: Environ, credentials: Credentials, base_url: str) -> Answer | None:
+    # A key is looked up by another statement, which does not bring the version along.
+    if environ.get("QUERY_STRING") or credentials.scheme != "bearer":
+        return None
+    session = find_live_session(credentials.secret)
+    if session is None:
+        return None
+    if session.is_touch_due:
+        authenticate(credentials.secret)
+    manifest = make_manifest(get_popups(session.templates_version), base_url)
+    if manifest.is_unchanged(environ.get("HTTP_IF_NONE_MATCH", "")):
+        return Answer("304 Not Modified", list_unchanged_headers(manifest).items(), b"")
+    return Answer("200 OK", manifest.headers.items(), manifest.body)
+
+
+_SHORT_WAYS: Mapping[str, ShortWay] = {LOOKUP_PATH: _answer_look_up, MANIFEST_PATH: _answer_manifest}
 
 
 def _find_base_url(environ: Environ) -> str | None:

@@ -10,6 +10,7 @@ from cmphone.api.license import LicenseView
 from cmphone.api.lookup import LOOKUP_PATH, LookupBatchView, LookupView
 from cmphone.api.metrics import show_metrics
 from cmphone.api.numbers import CanonicalizeView, DialView
+from cmphone.api.popup_templates import MANIFEST_PATH, ZIP_PATH, PopupFileView, PopupManifestView, PopupZipView
 from cmphone.api.sessions import CurrentSessionView, SessionsView
 
 urlpatterns = [
@@ -23,6 +24,9 @@ urlpatterns = [
     path("api/v1/contacts", ContactsView.as_view()),
     path("api/v1/contacts/<int:id>", ContactView.as_view()),
     path("api/v1/customer-groups", CustomerGroupsView.as_view()),
+    path(MANIFEST_PATH.removeprefix("/"), PopupManifestView.as_view()),
+    path(ZIP_PATH.removeprefix("/"), PopupZipView.as_view()),
+    path(f"{MANIFEST_PATH.removeprefix('/')}/<str:language>/<str:name>", PopupFileView.as_view()),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi")),
     path("health/live", LiveView.as_view()),

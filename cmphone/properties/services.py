@@ -35,22 +35,25 @@ def mark_configuration_changed() -> None:
     """Count the configuration's version up.  Call it first in the transaction that changes the configuration:
     it waits for writers of contacts that still rely on the old one, and makes later ones wait for the new.
     """
-    _count_up("number")
-
-
-def mark_templates_changed() -> None:
-    """Likewise for a change of templates, which clients learn of by a version of its own."""
     _count_up("number", "templates_number")
 
 
-def _count_up(*columns: str) -> None:
+def mark_templates_changed() -> int:
+    """Count the version of the popup templates up, which clients learn of, and return it.
+
+    It takes the same lock: nobody else publishes until this transaction ends.
+    """
+    return _count_up("templates_number", "number")
+
+
+def _count_up(column: str, other: str) -> int:
     _require_transaction()
-    assignments = ", ".join(f"{column} = v.{column} + 1" for column in columns)
     with connection.cursor() as cursor:
         cursor.execute(
-            "insert into properties_configurationversion as v (id, number, templates_number) values (1, 2, 2) "  # noqa: S608
-            f"on conflict (id) do update set {assignments}"
+            f"insert into properties_configurationversion as v (id, {column}, {other}) values (1, 2, 1) "  # noqa: S608
+            f"on conflict (id) do update set {column} = v.{column} + 1 returning {column}"
         )
+        return int(cursor.fetchone()[0])
 
 
 def hold_configuration() -> int:

@@ -27,11 +27,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request; a `body` is JSON."""
+    """A request; a `body` is JSON.  `if_none_match`: what the client has already, `*` is whatever there is."""
 
     path: str
     body: str = ""
     method: str = "GET"
+    if_none_match: str = ""
 
 
 def present(number: Number, chance: random.Random) -> str:
@@ -113,6 +114,16 @@ def show_life(_calls: Sequence[Call]) -> list[Request]:
     return [Request("/api/v1/sessions/current", method="PUT")] * CLIENTS
 
 
+def ask_for_manifest(_calls: Sequence[Call]) -> list[Request]:
+    """Every client asks for the manifest in its turn, as when it starts."""
+    return [Request("/api/v1/popup-templates")] * CLIENTS
+
+
+def ask_for_changed_manifest(_calls: Sequence[Call]) -> list[Request]:
+    """Every client asks whether the manifest is still the one that it has, and it is."""
+    return [Request("/api/v1/popup-templates", if_none_match="*")] * CLIENTS
+
+
 def renew_log_ins(_calls: Sequence[Call]) -> list[Request]:
     """Clients of their own log in again and again, as the others' tokens are still needed."""
     # Not above: there the settings have not been read yet.
@@ -166,5 +177,7 @@ CASES = (
     Case("rebuild", "exact hit during a rebuild", "exact", call_of_contact, look_up),
     Case("scale", "exact hit in 10,000 numbers", "exact", call_of_contact, look_up),
     Case("heartbeat", "heartbeat", "", withheld_call, show_life, ask_yardstick=touch_yardstick),
+    Case("manifest", "manifest", "", call_of_contact, ask_for_manifest),
+    Case("unchanged", "manifest, unchanged: 304", "", call_of_contact, ask_for_changed_manifest),
     Case("login", "log-in", "", withheld_call, renew_log_ins, ask_yardstick=touch_yardstick, probes=CLIENTS),
 )

@@ -108,7 +108,7 @@ def probe(served: Served, case: Case, requests: Sequence[Request]) -> Probe:
             status, body = ask(connection, request, served.tokens[0])
             if place == 0 and status in {404, 405}:
                 return Probe(is_there=False, errors=0, matches=matches)
-            if status not in {200, 201}:
+            if status not in {200, 201, 304}:
                 errors += 1
                 print(f"{case.title}: {status} {body[:300]!r}", file=sys.stderr)
             elif case.match:
@@ -127,6 +127,8 @@ def ask(connection: http.client.HTTPConnection, request: Request, token: str = "
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     if request.body:
         headers["Content-Type"] = "application/json"
+    if request.if_none_match:
+        headers["If-None-Match"] = request.if_none_match
     connection.request(request.method, request.path, request.body or None, headers)
     response = connection.getresponse()
     return response.status, response.read()

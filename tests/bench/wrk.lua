@@ -1,12 +1,15 @@
--- Walks through the requests of a file, one a line: method, path, token, body, separated by tabs.
+-- Walks through the requests of a file, one a line: method, path, token, ETag, body, separated by tabs.
 -- Arguments: the file, and at which request to begin.
 
 local requests, position = {}, 0
 
 function init(arguments)
   for line in io.lines(arguments[1]) do
-    local method, path, token, body = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
+    local method, path, token, etag, body = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
     local headers = { Authorization = "Bearer " .. token }
+    if etag ~= "" then
+      headers["If-None-Match"] = etag
+    end
     if body ~= "" then
       headers["Content-Type"] = "application/json"
     end

@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One run.  Latencies are in milliseconds; `errors`: answers other than 200, and none at all."""
+    """One run.  Latencies are in milliseconds; `errors`: answers other than 2xx and 3xx, and none at all."""
 
     requests: int
     rate: float
@@ -44,7 +44,8 @@ def write_requests(path: Path, requests: Sequence[Request], tokens: Sequence[str
     """Write the file that wrk.lua walks through; the tokens take turns."""
     with path.open("w", encoding="ascii") as file:
         for place, request in enumerate(requests):
-            file.write(f"{request.method}\t{request.path}\t{tokens[place % len(tokens)]}\t{request.body}\n")
+            values = (request.method, request.path, tokens[place % len(tokens)], request.if_none_match, request.body)
+            file.write("\t".join(values) + "\n")
 
 
 def run_wrk(address: str, requests: Path, seconds: int) -> Measurement:

@@ -24,7 +24,7 @@ from cmphone.contacts.admin.rights import require_user
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.models import Contact, ContactField, ContactKind, ContactModel, Queue
 from cmphone.contacts.services import save_configuration
-from cmphone.properties.services import mark_templates_changed
+from cmphone.properties.services import mark_configuration_changed
 from templates_store.models import DisplayNames
 
 REBUILD = "cmphone.contacts.tasks.rebuild_stale_customer_groups"
@@ -181,7 +181,7 @@ class ContactModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         if formset.model is DisplayNames and formset.has_changed():
-            mark_templates_changed()
+            mark_configuration_changed()
         super().save_formset(request, form, formset, change)
         if formset.model is ContactField and formset.has_changed():
             _space_out(form.instance)
