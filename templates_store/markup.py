@@ -36,7 +36,7 @@ _SAFE_URL = re.compile(r"(https?|mailto|tel|phone|sips?|callto):|[#/]", re.I)
 _DIAL_URL = re.compile(r"(?!javascript:)[a-z][a-z0-9+.-]*:[\d+*#,;()./-]+", re.I)
 _SAFE_IMAGE = re.compile(r"data:image/(png|gif|jpeg|webp|svg\+xml)[;,]", re.I)
 _UNSAFE_CSS = re.compile(
-    r"@import|</|<!--|\b(?:image-set|image|src|element|expression)\(|-moz-binding|url\((?!\s*[\"']?\s*(?:data:image/|#))",
+    r"@import|</|<!--|\b(?:image-set|image|src|element|expression)\(|-moz-binding|url\((?!\s*[\"']?(?:data:image/|#))",
     re.I,
 )
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-f]{1,6})\s?|(.))", re.I | re.S)

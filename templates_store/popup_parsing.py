@@ -6,6 +6,7 @@ each round, which the loop itself pays for.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -29,8 +30,8 @@ from templates_store.sandbox import (
 )
 
 MAX_FILE = 100_000
-# What the parser and the compiler take for a token is up to 20 microseconds.
-MAX_TOKENS = 4000
+# What the parser and the compiler take for a token is up to 30 microseconds.
+MAX_TOKENS = 2500
 MAX_TOKENS_IN_A_TAG = 60
 MAX_PARENTHESES = 8
 MAX_NESTED_TAGS = 12
@@ -38,7 +39,8 @@ MAX_NESTED_LOOPS = 2
 MAX_LITERAL = 500
 TAGS = ("if", "elif", "else", "endif", "for", "endfor", "block", "endblock", "extends", "include")
 # What a filter does with the longest text, in steps of the time that printing a value takes.
-_FILTER_COST = 20
+_FILTER_COSTS = defaultdict(lambda: 10, title=150)
+_MAX_TITLE = 500
 
 _LOOP_NAMES = {"loop", "loop.index", "loop.first", "loop.last", "loop.length"}
 KNOWN_NAMES = frozenset(CONTEXT_NAMES) | {f"texts.{name}" for name in TEXTS}
@@ -48,6 +50,7 @@ _ITEMS = frozenset(name[: name.rindex("[]") + 2] for name in CONTEXT_NAMES if "[
 EACH, SAFE_URL = "_each", "_safe_url"
 POPUP_FILTERS: Mapping[str, Callable[..., object]] = {
     **FILTERS,
+    "title": lambda value: FILTERS["title"](to_text(value)[:_MAX_TITLE]),
     "length": lambda value: len(value) if isinstance(value, list) else len(to_text(value)),
 }
 
@@ -55,6 +58,7 @@ _NOT_HERE = gettext_noop("“%(what)s” is not allowed here.")
 _CSS_STANDS_ALONE = gettext_noop("“{{ css }}” stands between <style> and </style>, and nowhere else.")
 _NOT_PRINTED_HERE = gettext_noop("No value can be printed here: only in text, and in quotes behind an attribute's “=”.")
 _TWO_ENDS = gettext_noop("“%(what)s” has to end at the same place of the HTML, whichever way it goes.")
+_UNFINISHED = gettext_noop("This ends in the middle of a tag, or of an element that has to be closed.")
 
 
 @dataclass
@@ -88,9 +92,9 @@ def parse_popup(source: str, environment: Environment, css: str) -> Parsed:
         for block in parsed.tree.body:
             if isinstance(block, nodes.Block):
                 end = _Places(css).follow(block.body, START)
-                _require(end == START, block.lineno, "block")
+                _require(end == START, block.lineno, "block", _UNFINISHED)
         return parsed
-    _require(end == START, source.count("\n") + 1, "…")
+    _require(end == START, source.count("\n") + 1, "", _UNFINISHED)
     return parsed
 
 
@@ -152,7 +156,9 @@ class _Whitelist(NodeTransformer):
             case nodes.Output():
                 node.nodes = [each if _is_css(each) else self.visit(each) for each in node.nodes]
                 return node
-            case nodes.Template() | nodes.TemplateData() | nodes.If() | nodes.CondExpr():
+            case nodes.Template():
+                self._check_top(node)
+            case nodes.TemplateData() | nodes.If() | nodes.CondExpr():
                 pass
             case nodes.Compare() | nodes.Operand() | nodes.And() | nodes.Or() | nodes.Not() | nodes.Add():
                 pass
@@ -170,7 +176,7 @@ class _Whitelist(NodeTransformer):
                 return self.visit(reduce(partial(nodes.Add, lineno=node.lineno), node.nodes))
             case nodes.Filter():
                 check_function(node, POPUP_FILTERS)
-                self.parsed.cost += _FILTER_COST
+                self.parsed.cost += _FILTER_COSTS[node.name]
             case nodes.Test():
                 check_function(node, TESTS)
             case nodes.For():
@@ -179,14 +185,12 @@ class _Whitelist(NodeTransformer):
                 self._require_no_loop(node, "block")
                 self.parsed.blocks[node.name] = node.lineno
             case nodes.Extends():
-                self._visit_extends(node)
+                self.parsed.frame, self.parsed.frame_line = _constant_name(node), node.lineno
             case nodes.Include(ignore_missing=False, with_context=True):
                 self._require_no_loop(node, "include")
                 self.parsed.includes.append((_constant_name(node), node.lineno))
             case _:
                 raise TemplateError(_NOT_HERE, node.lineno, what=type(node).__name__.lower())
-        if isinstance(node, nodes.Template) and any(isinstance(each, nodes.Extends) for each in node.body):
-            self._check_blocks_only(node.body)
         return self.generic_visit(node, *args, **kwargs)
 
     def _visit_loop(self, node: nodes.For) -> nodes.For:
@@ -221,13 +225,11 @@ class _Whitelist(NodeTransformer):
         node.iter = nodes.Filter(node.iter, EACH, [nodes.Const(cost)], [], None, None, lineno=node.lineno)
         return node
 
-    def _visit_extends(self, node: nodes.Extends) -> None:
-        if self.parsed.frame is not None:
-            raise TemplateError(_NOT_HERE, node.lineno, what="extends")
-        self.parsed.frame, self.parsed.frame_line = _constant_name(node), node.lineno
-
-    def _check_blocks_only(self, body: Sequence[nodes.Node]) -> None:
-        first, *rest = [each for each in body if not _is_blank(each)]
+    def _check_top(self, template: nodes.Template) -> None:
+        """Accept a file that stands in no frame, or says so first and has nothing but blocks to put into it."""
+        if template.find(nodes.Extends) is None:
+            return
+        first, *rest = [each for each in template.body if not _is_blank(each)]
         if not isinstance(first, nodes.Extends):
             raise TemplateError(gettext_noop("“extends” comes first in its file."), first.lineno, what="extends")
         for each in rest:
@@ -235,6 +237,8 @@ class _Whitelist(NodeTransformer):
                 raise TemplateError(
                     gettext_noop("What stands outside of the blocks is not shown: put it into one."), each.lineno
                 )
+            if extends := each.find(nodes.Extends):
+                raise TemplateError(_NOT_HERE, extends.lineno, what="extends")
 
     def _require_no_loop(self, node: nodes.Node, what: str) -> None:
         if self.loops:

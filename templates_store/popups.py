@@ -7,7 +7,7 @@ multiplies, values are escaped, and what it may cost is counted: a hostile templ
 import re
 import traceback
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from jinja2 import BaseLoader, Environment, Template, TemplateSyntaxError, nodes, pass_context
@@ -24,7 +24,7 @@ CSS = "popup.css"
 NAMES = ("incoming.html", "match.html", "choice.html", "nomatch.html", "withheld.html", "missed.html", CSS)
 MAX_OUTPUT = 512_000
 # In steps of about a microsecond: what printing a value takes.
-MAX_WORK = 50_000
+MAX_WORK = 80_000
 MAX_ITEMS = 100
 _WORK = "_work"
 
@@ -91,6 +91,7 @@ class _Set(BaseLoader):
         self.environment.filters = {**POPUP_FILTERS, EACH: _pay_for_each, SAFE_URL: _guard_url}
         self.environment.tests = TESTS  # type: ignore[assignment]  # inferred from Jinja2's own, all functions
         self.compiled: dict[str, tuple[Parsed, Template]] = {}
+        self.refused: dict[str, PopupError] = {}
 
     def load(self, environment: Environment, name: str, globals: Any = None) -> Template:
         """Return a file that another one names.  Jinja2 asks for it."""
@@ -98,17 +99,20 @@ class _Set(BaseLoader):
 
     def get(self, name: str, trail: tuple[str, ...] = ()) -> tuple[Parsed, Template]:
         """Return a file with everything it names.  Raises PopupError."""
+        if name in self.refused:
+            raise self.refused[name]
         if name not in self.compiled:
             try:
                 self.compiled[name] = self._compile(name, trail)
             except TemplateError as error:
-                raise self._locate(error, name) from error
+                self.refused[name] = self._locate(error, name)
+                raise self.refused[name] from error
         return self.compiled[name]
 
     def _compile(self, name: str, trail: tuple[str, ...]) -> tuple[Parsed, Template]:
         if name not in NAMES or name == CSS or name not in self.files:
             raise TemplateError(_NO_SUCH_FILE, what=name[:100], known=", ".join(NAMES))
-        parsed = parse_popup(self.files[name], self.environment, self._get_css())
+        parsed = parse_popup(self.files[name], self.environment, self.get_css())
         named = [*parsed.includes, *([(parsed.frame, parsed.frame_line)] if parsed.frame else [])]
         for other, line in named:
             if other in (*trail, name):
@@ -139,18 +143,25 @@ class _Set(BaseLoader):
                 )
         parsed.blocks = {**frame.blocks, **parsed.blocks}
 
-    def _get_css(self) -> str:
+    def get_css(self) -> str:
+        """Return the style sheet.  Raises PopupError."""
+        if isinstance(self._css, PopupError):
+            raise self._css
+        return self._css
+
+    @cached_property
+    def _css(self) -> str | PopupError:
         try:
             return parse_css(self.files.get(CSS, ""))
         except TemplateError as error:
-            raise self._locate(error, CSS) from error
+            return self._locate(error, CSS)
 
     def check(self, name: str) -> None:
         """Accept a file that renders every sample it is for.  Raises PopupError."""
         if name not in self.files:
             raise PopupError(gettext_noop("This file is missing."), name=name)
         if name == CSS:
-            self._get_css()
+            self.get_css()
             return
         self.render(name, {})
         for sample, (template, *_) in SAMPLES.items():
