@@ -35,7 +35,7 @@ def agent(client: Client) -> User:
 def model_form(model: ContactModel | None = None, **changes: object) -> dict[str, object]:
     """Return what the page of a contact model sends; `changes` by the name of an input, with - as __."""
     fields = list(ContactField.objects.filter(contact_model=model).order_by("-object", "position")) if model else []
-    names = list(DisplayNames.objects.filter(contact_model=model)) if model else []
+    names = list(DisplayNames.objects.filter(contact_model=model).order_by("-object", "language")) if model else []
     data: dict[str, object] = {
         "name": model.name if model else "new-model",
         "fields-TOTAL_FORMS": len(fields),

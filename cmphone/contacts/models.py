@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, Group
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.postgres.fields import ArrayField
@@ -27,6 +28,11 @@ only_digits = RegexValidator(r"\A[0-9]*\Z", _("Enter digits only."))
 country_code = RegexValidator(r"\A[1-9][0-9]{0,2}\Z", _("Enter a country code without + or zeros, for example 49."))
 
 
+def list_languages() -> list[tuple[str, str]]:
+    """Return the languages of the site: code and name."""
+    return list(settings.LANGUAGES)
+
+
 class UserManager(DjangoUserManager["User"]):
     """Makes users."""
 
@@ -44,9 +50,7 @@ class User(AbstractUser):
     No more may be active than the licence names; that is a trigger (migration 0006).
     """
 
-    language = models.CharField(
-        _("language"), max_length=10, default="de", choices=[("de", _("German")), ("en", _("English"))]
-    )
+    language = models.CharField(_("language"), max_length=10, default="de", choices=list_languages)
 
     objects: ClassVar[UserManager] = UserManager()
 

@@ -1,6 +1,8 @@
 from django.db import migrations, models
 from django.db.models.expressions import Value
 
+import cmphone.contacts.models
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -14,6 +16,14 @@ class Migration(migrations.Migration):
             name="names",
             field=models.JSONField(
                 blank=True, db_default=Value({}, models.JSONField()), default=dict, editable=False, verbose_name="names"
+            ),
+        ),
+        # Which languages there are is a setting.
+        migrations.AlterField(
+            model_name="user",
+            name="language",
+            field=models.CharField(
+                choices=cmphone.contacts.models.list_languages, default="de", max_length=10, verbose_name="language"
             ),
         ),
     ]
