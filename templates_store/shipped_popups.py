@@ -16,9 +16,14 @@ def list_languages() -> list[str]:
     return [code for code, _ in settings.LANGUAGES]
 
 
-@lru_cache(maxsize=64)
-def read_shipped(language: str, folder: Path = FOLDER) -> Mapping[str, str]:
+def read_shipped(language: str) -> Mapping[str, str]:
     """Return the files of a language by name.  One without files of its own has those of every language."""
+    return _read_folder(FOLDER, language)
+
+
+# They change with a release only.
+@lru_cache(maxsize=64)
+def _read_folder(folder: Path, language: str) -> Mapping[str, str]:
     return {name: _find_file(folder, language, name).read_text(encoding="utf-8") for name in NAMES}
 
 

@@ -10,6 +10,7 @@ from cmphone.api.license import LicenseView
 from cmphone.api.lookup import LOOKUP_PATH, LookupBatchView, LookupView
 from cmphone.api.metrics import show_metrics
 from cmphone.api.numbers import CanonicalizeView, DialView
+from cmphone.api.popup_rendering import PopupRenderingView
 from cmphone.api.popup_templates import MANIFEST_PATH, ZIP_PATH, PopupFileView, PopupManifestView, PopupZipView
 from cmphone.api.sessions import CurrentSessionView, SessionsView
 
@@ -27,6 +28,7 @@ urlpatterns = [
     path(MANIFEST_PATH.removeprefix("/"), PopupManifestView.as_view()),
     path(ZIP_PATH.removeprefix("/"), PopupZipView.as_view()),
     path(f"{MANIFEST_PATH.removeprefix('/')}/<str:language>/<str:name>", PopupFileView.as_view()),
+    path(f"{MANIFEST_PATH.removeprefix('/')}/<str:language>/<str:name>/render", PopupRenderingView.as_view()),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi")),
     path("health/live", LiveView.as_view()),
