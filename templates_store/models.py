@@ -85,7 +85,7 @@ class PopupVersion(models.Model):
 
     class Meta:
         verbose_name = _("version of the popups")
-        verbose_name_plural = _("versions of the popups")
+        verbose_name_plural = _("popup templates")
         ordering = ["-number"]
         constraints = [
             models.CheckConstraint(condition=models.Q(number__gt=0), name="popup_version_is_numbered"),

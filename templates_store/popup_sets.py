@@ -1,10 +1,11 @@
 """Reads the versions of the popup files, each kept per process: a version never changes."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 from django.db import connection
@@ -121,6 +122,18 @@ def list_versions() -> QuerySet[PopupVersion]:
 def list_files(number: int) -> QuerySet[PopupFile]:
     """Return the files of a version with their layers, also those that another layer hides."""
     return PopupFile.objects.filter(version=number).order_by("language", "name", "layer")
+
+
+def find_changed_files(numbers: Sequence[int]) -> dict[int, list[Key]]:
+    """Return the files in which each of these versions, the last one first, differs from the next one of them."""
+    rows = PopupFile.objects.filter(version__in=numbers).values_list("version", "language", "name", "layer", "sha256")
+    hashes: dict[int, dict[Key, str]] = {number: {} for number in numbers}
+    for number, language, name, _layer, sha256 in sorted(rows, key=lambda row: _ORDER[row[3]]):
+        hashes[number][language, name] = sha256
+    return {
+        newer: sorted({key for key, _hash in hashes[newer].items() ^ hashes[older].items()})
+        for newer, older in pairwise(numbers)
+    }
 
 
 def compare_popups(older: PopupSet, newer: PopupSet) -> list[Difference]:

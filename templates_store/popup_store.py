@@ -78,15 +78,38 @@ def publish_popups(
     already is not published again.  Raises Conflict when another version was published meanwhile, and
     ValidationError, keyed by file (`de/match.html`), with what is wrong in which line.
     """
+    _require_known(changes)
+    with _explained():
+        return _publish(partial(_override, changes), by=by, note=note, source=source, based_on=based_on)
+
+
+def try_popups(changes: Mapping[Key, str | None]) -> PopupSet:
+    """Return the files that publish_popups would put in force, and publish nothing.  Raises what it does."""
+    _require_known(changes)
+    last = find_last_version()
+    files = merge_layers(_override(changes, load_layers(last.number if last else 0)))
+    with _explained():
+        _require_usable(files)
+    return PopupSet(
+        "", {key: text.encode() for key, text in files.items()}, {key: _hash(text) for key, text in files.items()}
+    )
+
+
+def _require_known(changes: Mapping[Key, str | None]) -> None:
     if unknown := [key for key in changes if key[0] not in list_languages() or key[1] not in NAMES]:
         raise ValidationError({"/".join(key): gettext("There is no popup file of this name.") for key in unknown})
 
-    def change(before: Layers) -> Layers:
-        wanted = {**before[OVERRIDE], **changes}
-        return _stack(before[FOLDER], _drop_needless(wanted, before[FOLDER]))
 
+def _override(changes: Mapping[Key, str | None], before: Layers) -> Layers:
+    wanted = {**before[OVERRIDE], **changes}
+    return _stack(before[FOLDER], _drop_needless(wanted, before[FOLDER]))
+
+
+def try_zip(data: bytes) -> PopupSet:
+    """Return the files that upload_zip would put in force, and publish nothing.  Raises what it does."""
     with _explained():
-        return _publish(change, by=by, note=note, source=source, based_on=based_on)
+        files = read_zip(data, list_languages())
+    return try_popups(files)
 
 
 def upload_zip(data: bytes, *, by: AbstractUser | None, note: str = "", based_on: int | None = None) -> PopupVersion:

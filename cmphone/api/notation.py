@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.request import Request
 
 
@@ -11,6 +12,6 @@ def format_time(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def find_base_url(request: Request) -> str:
+def find_base_url(request: Request | HttpRequest) -> str:
     """Return what every address begins with, without a slash at the end."""
     return str(settings.PUBLIC_URL) or request.build_absolute_uri("/").rstrip("/")

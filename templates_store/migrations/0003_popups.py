@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "version of the popups",
-                "verbose_name_plural": "versions of the popups",
+                "verbose_name_plural": "popup templates",
                 "ordering": ["-number"],
                 "constraints": [
                     models.CheckConstraint(condition=models.Q(("number__gt", 0)), name="popup_version_is_numbered"),
