@@ -28,7 +28,7 @@ only_digits = RegexValidator(r"\A[0-9]*\Z", _("Enter digits only."))
 country_code = RegexValidator(r"\A[1-9][0-9]{0,2}\Z", _("Enter a country code without + or zeros, for example 49."))
 
 
-def list_languages() -> list[tuple[str, str]]:
+def list_languages() -> list[Any]:
     """Return the languages of the site: code and name."""
     return list(settings.LANGUAGES)
 
