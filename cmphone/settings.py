@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from django.conf.locale import LANG_INFO
 from django.utils.translation import gettext_lazy as _
 
 from cmphone import embedded
@@ -142,9 +143,18 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = LOGOUT_REDIRECT_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 
+
+def name_languages(codes: list[str]) -> list[tuple[str, str]]:
+    """Return languages beside German and English, each with its name for itself.  Raises SettingsError."""
+    if unknown := [code for code in codes if code in {"de", "en"} or "name_local" not in LANG_INFO.get(code, {})]:
+        raise SettingsError(f"CMPHONE_MORE_LANGUAGES names languages as in fr,nl, and not {unknown[0]!r}.")
+    return [(code, LANG_INFO[code]["name_local"]) for code in codes]
+
+
 LANGUAGE_CODE = "en"
-LANGUAGES = [("de", _("German")), ("en", _("English"))]
-LOCALE_PATHS = [BASE_DIR / "cmphone" / "locale"]
+LANGUAGES = [("de", _("German")), ("en", _("English")), *name_languages(read_list("CMPHONE_MORE_LANGUAGES", ""))]
+LOCALE_DIR = read_folder("CMPHONE_LOCALE_DIR")
+LOCALE_PATHS = [*([LOCALE_DIR] if LOCALE_DIR else []), BASE_DIR / "cmphone" / "locale"]
 USE_I18N = True
 USE_TZ = True
 # The days of a licence begin and end in this zone.

@@ -202,7 +202,7 @@ def _sample_answer(
         "number": {**_NUMBER, **number},
         "match": match,
         "more": more,
-        "contacts": contacts,
+        "contacts": list(contacts),
         "actions": _ACTIONS,
     }
 

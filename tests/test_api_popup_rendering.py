@@ -2,14 +2,20 @@
 
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from django.conf import settings
 from django.test import Client, override_settings
 
 from cmphone.access.services import create_api_key
 from cmphone.api import popup_rendering
 from cmphone.contacts.models import User
+from cmphone.environment import SettingsError
+from cmphone.settings import name_languages
 from templates_store import popup_texts, shipped_popups
 from templates_store.popup_context import SAMPLES, TEXTS, build_sample, choose_popup
 from templates_store.popup_sets import PopupSet
@@ -155,22 +161,37 @@ def test_data_for_a_page_without_end_are_refused(
 
 
 def test_a_third_language_needs_files_and_texts_only(
-    client: Client, headers: dict[str, str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    client: Client, headers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in NAMES:
         (tmp_path / name).write_text(f"<p>{name}</p>" if name != "popup.css" else "")
-    (tmp_path / "fr").mkdir()
-    (tmp_path / "fr" / "match.html").write_text('<p lang="{{ language }}">Bonjour, {{ texts.open_contact }}</p>')
+    (tmp_path / "fr" / "LC_MESSAGES").mkdir(parents=True)
+    (tmp_path / "fr" / "match.html").write_text(
+        '<p lang="{{ language }}">{{ texts.open_contact }}{{ texts.choose }}</p>'
+    )
+    catalog = Catalog(locale="fr")
+    catalog.add("Open contact", "Ouvrir le contact")
+    with (tmp_path / "fr" / "LC_MESSAGES" / "django.mo").open("wb") as file:
+        write_mo(file, catalog)
     monkeypatch.setattr(shipped_popups, "FOLDER", tmp_path)
-    with override_settings(LANGUAGES=[("de", "German"), ("en", "English"), ("fr", "French")]):
-        popup_texts.get_texts.cache_clear()
-        lookup = SAMPLES["match"][1]
+    lookup = SAMPLES["match"][1]
 
+    popup_texts.get_texts.cache_clear()
+    with override_settings(LANGUAGES=[*settings.LANGUAGES, ("fr", "français")], LOCALE_PATHS=[tmp_path]):
         french = render(client, headers, language="fr", lookup=lookup)
         others = render(client, headers, "choice.html", "fr", lookup=lookup)
+    popup_texts.get_texts.cache_clear()
 
-    assert french.content.decode() == '<p lang="fr">Bonjour, Open contact</p>'
+    # What is not translated is English.
+    assert french.content.decode() == '<p lang="fr">Ouvrir le contactWho is calling?</p>'
     assert others.content.decode() == "<p>choice.html</p>"
+
+
+def test_a_site_names_its_languages() -> None:
+    assert name_languages(["fr", "he"]) == [("fr", "français"), ("he", "עברית")]
+    for codes in (["de"], ["xx"], ["français"]):
+        with pytest.raises(SettingsError, match="names languages as in fr,nl"):
+            name_languages(codes)
 
 
 def test_rendering_takes_no_more_than_a_millisecond() -> None:
