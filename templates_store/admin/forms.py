@@ -37,7 +37,7 @@ class EditForm(PublishForm):
     """One file."""
 
     source = forms.CharField(
-        label=_("Source"),
+        label=_("Source text"),
         required=False,
         strip=False,
         widget=forms.Textarea(
@@ -73,7 +73,7 @@ class UploadForm(forms.Form):
         return data
 
 
-class ZipForm(PublishForm):
+class ZipForm(forms.Form):
     """A zip that was looked at, as the browser sends it back."""
 
     zip = forms.CharField(widget=forms.HiddenInput)
