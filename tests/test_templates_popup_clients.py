@@ -150,7 +150,7 @@ def test_many_clients_and_publishers_at_once(headers: dict[str, str], threads: T
 
     def use() -> list[set[bytes]]:
         client = PopupClient(headers)
-        seen = []
+        seen: list[set[bytes]] = []
         while not done.is_set() or not seen:
             client.reload()
             seen.append(marks(client.files))

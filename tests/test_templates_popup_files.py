@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from templates_store import popup_files
 from templates_store.popup_files import MAX_ENTRIES, MAX_ZIP, UnusableFiles, read_folder, read_zip, write_zip
 from templates_store.popups import MAX_FILE
 
@@ -157,7 +156,7 @@ def test_a_file_may_have_just_so_many_bytes() -> None:
 
 
 def test_a_zip_has_a_limit_of_its_own_before_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(popup_files.zipfile, "ZipFile", None)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
 
     assert troubles_of(lambda: read_zip(bytes(MAX_ZIP + 1), LANGUAGES)) == [
         ("", f"A zip file has at most {MAX_ZIP} bytes.")

@@ -17,6 +17,7 @@ from cmphone.properties.selectors import get_versions
 from cmphone.properties.services import mark_templates_changed
 from templates_store import popup_sets, popup_store
 from templates_store.models import PopupFile, PopupLayer, PopupSource, PopupVersion
+from templates_store.popup_files import Trouble
 from templates_store.popup_sets import compare_popups, find_last_version, list_files, list_versions
 from templates_store.popup_store import (
     ensure_published,
@@ -26,7 +27,7 @@ from templates_store.popup_store import (
     roll_back,
     upload_zip,
 )
-from templates_store.popups import NAMES
+from templates_store.popups import NAMES, check_popup_files
 from templates_store.shipped_popups import list_languages, read_shipped
 from tests.locks import start, wait_for_waiting
 from tests.make import make_user
@@ -118,7 +119,7 @@ class TestPublishing:
         assert get_versions()[1] == str(version)
 
     def test_a_text_with_a_percent_sign_in_an_error_is_told(self) -> None:
-        trouble = popup_store.Trouble("de/match.html", "“%(what)s” is not allowed here.", {"what": "100 %"}, 1, 2)
+        trouble = Trouble("de/match.html", "“%(what)s” is not allowed here.", {"what": "100 %"}, 1, 2)
         refusal = popup_store._refuse([trouble])
 
         assert refusal.message_dict == {"de/match.html": ["Line 1, column 2: “100 %” is not allowed here."]}
@@ -162,12 +163,10 @@ class TestPublishing:
     def test_the_database_refuses_to_change_a_version(self) -> None:
         ensure_published()
 
-        for change in (
-            lambda: PopupFile.objects.update(content="other"),
-            lambda: PopupVersion.objects.update(note="other"),
-        ):
-            with pytest.raises(IntegrityError, match="never changed"), transaction.atomic():
-                change()
+        with pytest.raises(IntegrityError, match="never changed"), transaction.atomic():
+            PopupFile.objects.update(content="other")
+        with pytest.raises(IntegrityError, match="never changed"), transaction.atomic():
+            PopupVersion.objects.update(note="other")
 
 
 @pytest.mark.django_db
@@ -253,7 +252,7 @@ class TestRollingBack:
     def test_old_files_that_the_product_no_longer_takes_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         old = publish("<p>old</p>")
         new = publish("<p>new</p>")
-        error = popup_store.check_popup_files({**read_shipped("de"), "match.html": "{% if %}"})
+        error = check_popup_files({**read_shipped("de"), "match.html": "{% if %}"})
         monkeypatch.setattr(
             popup_store, "check_popup_files", lambda files: error if files["match.html"] == "<p>old</p>" else []
         )
