@@ -46,7 +46,7 @@ def url(page: str, *arguments: object) -> str:
     return reverse(f"admin:templates_store_popupversion_{page}", args=arguments)
 
 
-def get(client: Client, page: str, /, *arguments: object, **query: object) -> Any:
+def get(client: Client, page: str, /, *arguments: object, **query: Any) -> Any:
     response = client.get(url(page, *arguments), query, headers=ENGLISH)
     assert response.status_code == 200, response.headers
     return response

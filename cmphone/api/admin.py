@@ -31,6 +31,6 @@ class CallerPopupAdmin(PopupVersionAdmin):
             answer = look_up([number], who=user)
             answer = replace(answer, search=replace(answer.search, language=language))
             described = describe_call(answer.calls[0], answer, base_url=find_base_url(request))
-            return described, {"username": user.get_username(), "display_name": user.get_full_name()}
+            return described, {"username": user.username, "display_name": user.display_name}
 
         return find

@@ -12,7 +12,6 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left, Trim, Upper
-from django.utils.functional import Promise
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
@@ -29,9 +28,9 @@ only_digits = RegexValidator(r"\A[0-9]*\Z", _("Enter digits only."))
 country_code = RegexValidator(r"\A[1-9][0-9]{0,2}\Z", _("Enter a country code without + or zeros, for example 49."))
 
 
-def list_languages() -> list[tuple[str, str | Promise]]:
+def list_languages() -> list[Any]:
     """Return the languages of the site: code and name."""
-    return list(settings.LANGUAGES)
+    return [*settings.LANGUAGES]
 
 
 class UserManager(DjangoUserManager["User"]):
