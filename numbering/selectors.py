@@ -163,7 +163,10 @@ _LISTED = f""", exact as materialized (
       and k.n not in (select n from exact) and k.n not in (select n from company)
 ), listed as (
     select m.n, m.tier, m.position, m.id as entry_id, m.contact_id, m.field, m.extension, c.id, c.kind,
-           c.name_details, c.name_list, c.customer_group_id, company.id as company_id, company.name as company_name
+           coalesce(c.names -> (select language from me) ->> 'details', c.name_details) as name_details,
+           coalesce(c.names -> (select language from me) ->> 'list', c.name_list) as name_list,
+           c.customer_group_id, company.id as company_id,
+           coalesce(company.names -> (select language from me) ->> 'default', company.name) as company_name
     from matches m
     join contacts_contact c on c.id = m.contact_id
       or m.finds_persons and c.company_id = m.contact_id and c.is_active

@@ -8,10 +8,17 @@ from django.utils.translation import gettext_lazy as _
 
 
 class DisplayNames(models.Model):
-    """The three templates of a contact model's persons or companies.  An empty one falls back to the default."""
+    """The three templates of a contact model's persons or companies, for all languages or as one language has them.
+
+    One that is empty in a language is that for all languages; an empty one there falls back to the default.
+    """
 
     contact_model = models.ForeignKey("contacts.ContactModel", on_delete=models.CASCADE, related_name="display_names")
     object = models.CharField(_("object"), max_length=10, choices=[("person", _("person")), ("company", _("company"))])
+    # Any of settings.LANGUAGES: a site may have more than others.
+    language = models.CharField(
+        _("language"), max_length=10, blank=True, default="", help_text=_("Empty: for all languages.")
+    )
     default = models.TextField(
         _("standard display name"),
         blank=True,
@@ -34,14 +41,15 @@ class DisplayNames(models.Model):
         verbose_name = _("display names")
         verbose_name_plural = _("display names")
         constraints = [
-            models.UniqueConstraint(fields=["contact_model", "object"], name="one_set_of_display_names"),
+            models.UniqueConstraint(fields=["contact_model", "object", "language"], name="one_set_of_display_names"),
             models.CheckConstraint(
                 condition=models.Q(object__in=["person", "company"]), name="display_names_object_is_known"
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.contact_model} ({self.get_object_display()})"
+        parts = [self.get_object_display(), self.language]
+        return f"{self.contact_model} ({', '.join(filter(None, parts))})"
 
 
 class PopupSource(models.TextChoices):

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from jinja2 import Undefined, nodes
 from jinja2.filters import do_title
 
+from templates_store.positions import find_place
+
 # Longest text inside a template: a value, the result of a filter or of a join.  What is longer is cut, not
 # refused: a name has 300 characters, and a contact with long remarks should still get one.
 MAX_TEXT = 2000
@@ -25,13 +27,14 @@ def gettext_noop(message: str) -> str:
 
 
 class TemplateError(Exception):
-    """A template that cannot be used: what is wrong (in English, as `str()`), and in which line, from 1."""
+    """A template that cannot be used: what is wrong (in English, as `str()`), and in which line and column, from 1."""
 
-    def __init__(self, message: str, line: int = 1, **params: object) -> None:
+    def __init__(self, message: str, line: int = 1, column: int = 1, **params: object) -> None:
         super().__init__(message % params if params else message)
         self.message = message
         self.params = params
         self.line = line
+        self.column = column
 
 
 def to_text(value: object) -> str:
@@ -54,10 +57,9 @@ def check_characters(source: str) -> None:
     """Accept a source without control characters and lone surrogates.  Raises TemplateError."""
     for character in source:
         if unicodedata.category(character) in {"Cc", "Cs"} and character not in "\t\r\n":
-            line = source.count("\n", 0, source.index(character)) + 1
             raise TemplateError(
                 gettext_noop("The character %(character)s is not allowed."),
-                line,
+                *find_place(source, source.index(character)),
                 character=f"U+{ord(character):04X}",
             )
 
@@ -75,7 +77,9 @@ def check_function(node: nodes.Filter | nodes.Test, known: Mapping[str, Callable
             what=node.name,
             known=", ".join(known),
         )
-    _, *parameters = inspect.signature(known[node.name]).parameters.values()
+    all_parameters = inspect.signature(known[node.name]).parameters.values()
+    # The first is the value; Jinja2's context, which some take, comes before it.
+    _, *parameters = (each for each in all_parameters if each.name != "context")
     required = sum(parameter.default is parameter.empty for parameter in parameters)
     is_plain = not (node.kwargs or node.dyn_args or node.dyn_kwargs)
     if not is_plain or not required <= len(node.args) <= len(parameters):
@@ -123,6 +127,12 @@ def _filter_truncate(value: object, length: object = 255, killwords: object = Fa
     return (cut if killwords else cut.rsplit(" ", 1)[0]) + end_text
 
 
+def _filter_join(value: object, separator: object = "") -> str:
+    # Without what is missing, so that no separator stands alone.
+    texts = filter(None, map(to_text, value if isinstance(value, (tuple, list)) else [value]))
+    return to_text(separator).join(texts)[:MAX_TEXT]
+
+
 # Jinja2's names and arguments, on texts only, and nothing that can grow.
 FILTERS: dict[str, Callable[..., object]] = {
     "upper": lambda value: to_text(value).upper()[:MAX_TEXT],
@@ -135,6 +145,8 @@ FILTERS: dict[str, Callable[..., object]] = {
     "truncate": _filter_truncate,
     "first": lambda value: to_text(value)[:1],
     "last": lambda value: to_text(value)[-1:],
+    "join": _filter_join,
+    "length": lambda value: len(to_text(value)),
 }
 TESTS: dict[str, Callable[..., object]] = {
     "defined": lambda value: bool(value),

@@ -19,21 +19,26 @@ def save_display_names(
     default: str,
     details: str,
     list: str,
+    language: str = "",
 ) -> bool:
     """Give the persons or companies of a contact model these templates, and say if that changed anything.
 
-    Raises ValidationError, keyed by template, with what is wrong and in which line.
+    `language` as in settings.LANGUAGES; empty: for all languages.
+    Raises ValidationError, keyed by template, with what is wrong, and in which line and column.
     """
     templates = Templates(default, details, list)
     if errors := find_template_errors(templates):
         raise ValidationError(errors)
     with transaction.atomic():
-        if load_templates(contact_model.pk).get(object, Templates()) == templates:
+        if load_templates(contact_model.pk).get((object, language), Templates()) == templates:
             return False
         mark_configuration_changed()
-        row = DisplayNames.objects.filter(contact_model=contact_model.pk, object=object).first() or DisplayNames(
-            contact_model_id=contact_model.pk, object=object
-        )
+        key = {"contact_model_id": contact_model.pk, "object": object, "language": language}
+        row = DisplayNames.objects.filter(**key).first() or DisplayNames(**key)
+        if language and templates == Templates() and row.pk:
+            # As if the language had never had any.
+            row.delete()
+            return True
         row.default, row.details, row.list = default, details, list
         row.full_clean()
         row.save()
@@ -48,5 +53,9 @@ def find_template_errors(templates: Templates) -> dict[str, str]:
             check_template(source)
         except TemplateError as error:
             problem = gettext(error.message) % error.params
-            errors[name] = gettext("Line %(line)d: %(problem)s") % {"line": error.line, "problem": problem}
+            errors[name] = gettext("Line %(line)d, column %(column)d: %(problem)s") % {
+                "line": error.line,
+                "column": error.column,
+                "problem": problem,
+            }
     return errors

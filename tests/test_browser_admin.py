@@ -181,7 +181,7 @@ def test_a_field_and_a_template_are_added_to_a_contact_model(page: "Page", group
     page.select_option("#id_fields-7-indexed", "local")
     page.fill("#id_display_names-0-list", "{{ last_name }}\n{{ car_phone")
     page.click("[name=_save]")
-    assert page.locator("#display_names-0 .errorlist").inner_text().split()[1] == "2:"
+    assert page.locator("#display_names-0 .errorlist").inner_text().split()[1] == "2,"
     page.fill("#id_display_names-0-list", "{{ last_name }} {{ car_phone }}")
     save(page)
     field = ContactField.objects.get(name="car_phone")

@@ -11,7 +11,7 @@ from templates_store.popups import render_popup
 from templates_store.shipped_popups import read_shipped
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 pytestmark = pytest.mark.browser
 
@@ -132,7 +132,12 @@ def test_a_whole_entry_of_the_choice_leads_to_its_contact(chromium: "Browser") -
 def test_a_hostile_name_is_a_text_in_the_browser(chromium: "Browser") -> None:
     page = chromium.new_page()
     dialogs: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def note(dialog: "Dialog") -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", note)
     name, context = build_sample("choice", language="en", texts=get_texts("en"))
     hostile = '</title></style><script>alert(1)</script><img src=x onerror=alert(2)>" onfocus="alert(3)'
     contact = {"name": hostile, "url": "javascript:alert(4)", "create_case_url": " javascript:alert(5)", "id": "1"}

@@ -35,7 +35,7 @@ def agent(client: Client) -> User:
 def model_form(model: ContactModel | None = None, **changes: object) -> dict[str, object]:
     """Return what the page of a contact model sends; `changes` by the name of an input, with - as __."""
     fields = list(ContactField.objects.filter(contact_model=model).order_by("-object", "position")) if model else []
-    names = list(DisplayNames.objects.filter(contact_model=model)) if model else []
+    names = list(DisplayNames.objects.filter(contact_model=model).order_by("-object", "language")) if model else []
     data: dict[str, object] = {
         "name": model.name if model else "new-model",
         "fields-TOTAL_FORMS": len(fields),
@@ -49,7 +49,7 @@ def model_form(model: ContactModel | None = None, **changes: object) -> dict[str
         if field.dialable:
             data[f"fields-{index}-dialable"] = "on"
     for index, each in enumerate(names):
-        for name in ("id", "object", "default", "details", "list"):
+        for name in ("id", "object", "language", "default", "details", "list"):
             data[f"display_names-{index}-{name}"] = getattr(each, name)
     return data | {name.replace("__", "-"): value for name, value in changes.items()}
 
@@ -72,7 +72,10 @@ def test_a_template_with_an_error_is_refused_at_its_field_with_the_line(client: 
         model, display_names__0__details="{{ last_name }}\r\n{% if %}", display_names__0__list="{{ a.b }}"
     )
     errors = formset_errors(client.post(url_of("change", model.pk, model="contactmodel"), data))
-    assert [error.split(":")[0:2] for error in errors] == [["details", " Line 2"], ["list", " Line 1"]]
+    assert [error.split(":")[0:2] for error in errors] == [
+        ["details", " Line 2, column 7"],
+        ["list", " Line 1, column 5"],
+    ]
 
 
 def test_a_changed_template_counts_the_version_up_and_renames(client: Client, administrator: User) -> None:

@@ -19,8 +19,9 @@ from cmphone.embedded import CHECKOUT
 from cmphone.properties.services import set_property
 from numbering.models import IndexEntry
 from templates_store.models import DisplayNames
+from templates_store.services import save_display_names
 from tests.locks import start, wait_for_waiting
-from tests.make import give_rights, log_in, make_customer_group, make_person, make_user
+from tests.make import give_rights, log_in, make_company, make_customer_group, make_person, make_user
 
 COUNT = 60
 Entries = list[tuple[object, ...]]
@@ -238,6 +239,52 @@ def test_a_template_makes_names_stale_and_no_numbers(group: CustomerGroup) -> No
     save_configuration([names])
 
     assert find_stale() == [("names", group.id)]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_old_names_are_told_until_the_new_ones_replace_them_and_an_interrupted_rebuild_goes_on(
+    client: Client, group: CustomerGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = make_user()
+    give_rights(user, group)
+    headers = log_in(user)
+    templates = {"default": "{{ last_name }}", "details": "{{ last_name }} {{ number }}", "list": ""}
+    save_display_names(contact_model=group.contact_model, object="person", language="en", **templates)
+    rebuild_up_to(4, monkeypatch)
+
+    def name(number: int) -> str:
+        answer = client.get("/api/v1/lookup", {"number": f"+4921187{number:05}"}, headers=headers).json()
+        return str(answer["contacts"][0]["name"])
+
+    assert [name(0), name(COUNT - 1)] == ["P0 +49 211 8700000", f"P{COUNT - 1}"]
+    row = Rebuild.objects.get(customer_group=group, subject="names")
+    assert (row.done, row.changed, row.finished_at) == (3 * 7, 3 * 7, None)
+
+    assert rebuild_stale_customer_groups() == COUNT
+
+    row.refresh_from_db()
+    assert (row.done, row.changed) == (COUNT, COUNT)
+    assert name(COUNT - 1) == f"P{COUNT - 1} +49 211 87{COUNT - 1:05}"
+
+
+def test_names_that_are_rendered_anew_are_those_that_saving_gives(group: CustomerGroup) -> None:
+    company = make_company(group, "Alfreds")
+    for number, fields in enumerate(({}, {"phone": "12"}, {"first_name": "'\"{\\}, \U0001f4a5"})):
+        make_person(group, f"Q{number}", company=company if number else None, **fields)
+    columns = ("id", "name", "name_details", "name_list", "names")
+    details = "{{ first_name }}{{ company.name }}{{ customer_group }}{{ phone|phone }}{{ number }}"
+    for object, language in (("person", ""), ("company", "en"), ("person", "de")):
+        templates = {"default": "", "details": details + language, "list": ""}
+        save_display_names(contact_model=group.contact_model, object=object, language=language, **templates)
+    rebuild_stale_customer_groups()
+    rebuilt = list(Contact.objects.order_by("id").values(*columns))
+    assert len({str(each["names"]) for each in rebuilt}) > 4
+
+    for contact in Contact.objects.select_related("company").order_by("kind", "id"):
+        company_of = contact.company
+        save_contact(ContactDraft(group.id, contact.kind, contact.fields, company=company_of, contact=contact))
+
+    assert list(Contact.objects.order_by("id").values(*columns)) == rebuilt
 
 
 def test_a_group_that_is_deleted_meanwhile_ends_its_rebuild(monkeypatch: pytest.MonkeyPatch) -> None:

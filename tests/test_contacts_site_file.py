@@ -129,7 +129,9 @@ def test_a_site_file_makes_a_whole_site() -> None:
     assert (properties["local.country.prefix"], properties["internal.line.access.prefix"]) == ("43", "9")
     model = ContactModel.objects.get(name="b2b")
     assert load_templates(model.pk) == {
-        "person": Templates("{{ last_name }}", "{{ last_name }}{% if company %} ({{ company.name }}){% endif %}", "")
+        ("person", ""): Templates(
+            "{{ last_name }}", "{{ last_name }}{% if company %} ({{ company.name }}){% endif %}", ""
+        )
     }
     phone = model.fields.get(name="phone")
     assert (phone.label_de, phone.label_en, phone.dialable, phone.indexed) == ("Telefon", "Phone", True, "local")
@@ -354,11 +356,11 @@ def test_a_group_with_contacts_keeps_its_contact_model() -> None:
         (FIELDS + "templates.person.short = ''", "contact model m, person templates: There is no key “short” here"),
         (
             FIELDS + "templates.person.list = \"\\n{{ last_name\"",
-            "contact model m, person templates: list: Line 2: unexpected end of template",
+            "contact model m, person templates: list: Line 2, column 4: unexpected end of template",
         ),
         (
             FIELDS + "templates.company.details = '{% for i in range(10**9) %}{% endfor %}'",
-            "contact model m, company templates: details: Line 1: “for” is not allowed here.",
+            "contact model m, company templates: details: Line 1, column 4: “for” is not allowed here.",
         ),
         ("[[customer_groups]]\nname = 'c'", "customer group c: contact_model is missing."),
         (
@@ -713,3 +715,54 @@ def test_export_prints_or_writes_what_import_takes(tmp_path: Path) -> None:
     assert run("export_site", output=file) == []
     assert file.read_text().splitlines() == run("export_site")
     assert run("import_site", file)[0] == "Nothing changed."
+
+
+LANGUAGES = """
+[contact_models.templates.person.en]
+details = "{{ last_name }} of {{ company.name }}"
+[contact_models.templates.company.de]
+default = "Firma {{ name }}"
+"""
+
+
+def test_templates_of_languages_come_from_a_site_file_and_go_into_one() -> None:
+    apply(SITE)
+    text = SITE.replace("\n[[customer_groups]]", f"{LANGUAGES}\n[[customer_groups]]")
+    assert apply(text) == [
+        "contact model b2b, person templates, en: details – → {{ last_name }} of {{ company.name }}",
+        "contact model b2b, company templates, de: default – → Firma {{ name }}",
+    ]
+    assert apply(text) == []
+    # A file that does not mention them leaves them.
+    assert apply(SITE) == []
+    exported = format_site(read_site())
+    for header in ("[contact_models.templates.person]", *LANGUAGES.split("\n")[1::2]):
+        assert header in exported
+    assert apply(exported) == []
+    CustomerGroup.objects.all().delete()
+    ContactModel.objects.all().delete()
+    apply(exported)
+    assert format_site(read_site()) == exported
+    model = ContactModel.objects.get(name="b2b")
+    assert load_templates(model.pk)["company", "de"] == Templates("Firma {{ name }}")
+
+
+def test_templates_that_a_language_has_no_more_are_gone() -> None:
+    text = SITE.replace("\n[[customer_groups]]", f"{LANGUAGES}\n[[customer_groups]]")
+    apply(text)
+    apply(text.replace("{{ last_name }} of {{ company.name }}", ""))
+    assert sorted(load_templates(ContactModel.objects.get().pk)) == [("company", "de"), ("person", "")]
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("person.xx = {}", "person templates: There is no key “xx” here; there are default, details, list, de, en."),
+        ("person.en.default = '{{ x'", "person templates, en: default: Line 1, column 4: unexpected end of template"),
+        ("person.en.lists = ''", "person templates, en: There is no key “lists” here"),
+        ("person.en = 'x'", "person templates: en: must be a table"),
+    ],
+)
+def test_bad_templates_of_a_language_are_refused(table: str, problem: str) -> None:
+    (only,) = refuse(f'[[contact_models]]\nname = "m"\ntemplates.{table}')
+    assert problem in only

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from templates_store.rendering import (
     MAX_NAME,
     MAX_SOURCE,
+    NUMBER,
     Names,
     TemplateError,
     Templates,
     check_template,
     display_names,
+    put_number,
     render_name,
     to_line,
 )
@@ -46,6 +48,10 @@ MARIA = {
         ("{{ company.name|truncate(11) }}", "Alfreds…"),
         ("{{ company.name|truncate(11, true, '.') }}", "Alfreds Fu."),
         ("{{ company.name|lower|title }}", "Alfreds Futterkiste"),
+        ("{{ [title, last_name, nobody, first_name]|join(', ') }}", "Anders, Maria"),
+        ("{{ [title, company.fax]|join(', ') }}{{ last_name|join }}", "Anders"),
+        ("{{ last_name|length }}{{ 'lang' if company.name|length > 12 }}", "6lang"),
+        ("{{ last_name|phone }}{{ title|phone }}", "Anders"),
         ("{{ '  straße '|trim|upper }}", "STRASSE"),
         ("{{ first_name ~ ' ' + last_name }}", "Maria Anders"),
         ("{{ company ~ nobody ~ 1 }}", "1"),
@@ -320,3 +326,128 @@ def test_no_contact_is_without_a_name(templates: Templates, values: dict[str, ob
     for name in display_names(templates, values, fallback):
         assert name
         assert name == to_line(name)
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "column"),
+    [
+        ("{{ last_name", 1, 4),
+        ("{{ last_name }", 1, 14),
+        ("{{ a }}\n  {{ b|uper }}", 2, 8),
+        ("{{ a }}\r\n\t{{ b|uper }}", 2, 7),
+        ("{{ a }}   {%- if x %}{{ y() }}{% endif %}", 1, 26),
+        ("{# one\ntwo #}{{ company.b }}{{ b.c }}", 2, 26),
+        ("{% raw %}{{ x() }}{% endraw %}{{ x() }}", 1, 35),
+        ("ab\n{% for x in y %}", 2, 4),
+        ("{% if a %}", 1, 9),
+        ("{{ a ! b }}", 1, 6),
+        ("x" * 1999 + "\nyz", 2, 1),
+        ("a\nb\0", 2, 2),
+        (f"a\nb{NUMBER}", 2, 2),
+        # What fails in running only: where Jinja2 was done with reading it.
+        ("\n{% if x %}{{ '1' > 2 }}{% endif %}", 2, 22),
+    ],
+)
+def test_an_error_says_in_which_line_and_column(source: str, line: int, column: int) -> None:
+    with pytest.raises(TemplateError) as refusal:
+        check_template(source)
+    assert (refusal.value.line, refusal.value.column) == (line, column)
+    if len(source) < MAX_SOURCE:
+        # For the names of contacts, too, which such a template must not keep from being given.
+        with pytest.raises(TemplateError) as refusal:
+            render_name(source, {"x": "x"})
+        assert (refusal.value.line, refusal.value.column) == (line, column)
+
+
+ALL = Templates(default="{{ a }}", details="{{ a }} {{ b }}", list="{{ b }}")
+
+
+@pytest.mark.parametrize(
+    ("of_language", "names"),
+    [
+        (Templates(), Names("A", "A B", "B")),
+        (Templates(default="{{ b }}!"), Names("B!", "A B", "B")),
+        (Templates(details="{{ b }}!"), Names("A", "B!", "B")),
+        (Templates(list="{{ b }}!"), Names("A", "A B", "B!")),
+        (Templates(default="1", details="2", list="3"), Names("1", "2", "3")),
+    ],
+)
+def test_what_is_empty_in_a_language_is_that_for_all_languages(of_language: Templates, names: Names) -> None:
+    assert display_names(of_language.complete(ALL), {"a": "A", "b": "B"}, "") == names
+
+
+def test_details_and_list_that_are_empty_for_all_languages_are_the_default_of_the_language() -> None:
+    templates = Templates(default="{{ b }}").complete(Templates(default="{{ a }}"))
+    assert display_names(templates, {"a": "A", "b": "B"}, "") == Names("B", "B", "B")
+
+
+# --- the number of the call ---
+
+CALLING = "+49 211 33990312"
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "default"),
+    [
+        ("{{ a }} {{ number }}", f"A {CALLING}", "A"),
+        ("{{ a }}{% if number %} ({{ number }}){% endif %}", f"A ({CALLING})", "A"),
+        ("{{ number }}", CALLING, "A"),
+        ("{{ number|default('keine') }}", CALLING, "keine"),
+        ("{{ number|phone|upper }}", CALLING, "A"),
+        ("{{ [a, number]|join(': ') }}", f"A: {CALLING}", "A"),
+        ("{{ 'ja' if number is defined else 'nein' }}", "ja", "nein"),
+        ("{{ (a ~ ' ' ~ number)|upper }}", f"A {CALLING}", "A"),
+    ],
+)
+def test_the_number_that_called_is_in_details_and_list_and_not_in_the_default_name(
+    source: str, name: str, default: str
+) -> None:
+    names = display_names(Templates(source, source, source), {"a": "A"}, "")
+    assert names.default == default
+    assert [put_number(each, CALLING) for each in names[1:]] == [name, name]
+
+
+def test_a_field_called_number_is_the_field() -> None:
+    templates = Templates("{{ number }}", "{{ number }}!", "{{ number }}?")
+    assert display_names(templates, {"number": "17", "a": "A"}, "") == Names("17", "17!", "17?")
+    assert display_names(templates, {"number": None, "a": "A"}, "") == Names("A", "A", "A")
+
+
+def test_a_name_with_the_number_put_in_is_no_longer_than_another() -> None:
+    templates = Templates(details="{{ number }} " * 150)
+    assert len(put_number(display_names(templates, {"a": "A"}, "").details, CALLING)) == MAX_NAME
+
+
+with_placeholder = st.text(st.sampled_from(["a", " ", NUMBER, "ß", "1"]), max_size=8)
+
+
+@given(
+    st.sampled_from(
+        [
+            "{{ a }}{{ company.b }}",
+            "{{ customer_group }}{{ customer_group.name }}",
+            "{{ a|phone }}",
+            "{{ a|replace('1', company.b) }}",
+            "{{ [a, company['b']]|join(a) }}",
+            "{{ a|default(company.b)|title }}",
+        ]
+    ),
+    with_placeholder,
+    with_placeholder,
+)
+def test_nobody_can_type_what_stands_for_the_number(source: str, text: str, fallback: str) -> None:
+    values = {"a": text, "company": {"b": text, "name": text}, "customer_group": text}
+    for name in display_names(Templates(source, source, source), values, fallback):
+        assert NUMBER not in name
+    assert NUMBER not in render_name(source, values)
+    assert NUMBER not in render_name("{{ number }}", {"number": text})
+    with pytest.raises(TemplateError):
+        check_template(f"{source}{NUMBER}")
+    assert NUMBER not in display_names(Templates(f"{source}{NUMBER}"), values, fallback).default
+
+
+def test_a_field_is_shown_as_a_telephone_number_by_whoever_can() -> None:
+    shown = render_name(
+        "{{ a|phone }} {{ company.b|phone }}", {"a": "12", "company": {"b": "13"}}, lambda text: f"+{text}"
+    )
+    assert shown == "+12 +13"

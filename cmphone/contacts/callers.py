@@ -4,19 +4,21 @@ Every surface that looks a caller up comes here: the API, and the administration
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cmphone.access.credentials import Credentials, hash_key
 from cmphone.access.models import Scope
 from cmphone.access.services import TOUCH_AFTER, authenticate_key
 from cmphone.contacts.configuration import Configuration, get_configuration
 from cmphone.contacts.models import User
+from cmphone.contacts.naming import show_number
 from cmphone.problems import NotAuthenticated
 from license.models import TOUCH_AFTER_AT_MOST
 from license.services import authenticate
 from license.tokens import hash_token
 from numbering.reading import Reading, read_presented
 from numbering.selectors import Asker, Found, KeyHash, KnownUser, Search, SessionToken, find_callers
+from templates_store.rendering import NUMBER, put_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +88,16 @@ def _read_call(raw: str, readings: Sequence[Reading], found: Found, search: Sear
     # What the plan of a hidden customer group makes of a number is not told.
     known = [r for r in readings if not r.plan_key or int(r.plan_key) in search.visible_groups]
     reading = known[0] if found.reading is None else readings[found.reading]
-    return Call(raw, known, reading, found)
+    return Call(raw, known, reading, _put_number(found, reading))
+
+
+def _put_number(found: Found, reading: Reading) -> Found:
+    """Put the number into the names that say so: they were rendered when nobody called."""
+    if not any(NUMBER in hit.name_details or NUMBER in hit.name_list for hit in found.hits):
+        return found
+    number = show_number(reading)
+    hits = (
+        replace(hit, name_details=put_number(hit.name_details, number), name_list=put_number(hit.name_list, number))
+        for hit in found.hits
+    )
+    return replace(found, hits=tuple(hits))

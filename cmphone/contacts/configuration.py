@@ -13,9 +13,10 @@ from datetime import timedelta
 from functools import cached_property
 
 import phonenumbers
+from django.conf import settings
 from django.db import connection
 
-from cmphone.contacts.models import ContactField, CustomerGroup, Subject, choose_label
+from cmphone.contacts.models import ContactField, ContactKind, CustomerGroup, Subject, choose_label
 from cmphone.properties import registry
 from cmphone.properties.selectors import get_versions, load_properties
 from numbering import countries
@@ -23,7 +24,10 @@ from numbering.dialing import Dialling
 from numbering.reading import RULES_VERSION, Plan
 from numbering.selectors import Tiers
 from templates_store.models import DisplayNames
-from templates_store.rendering import Templates
+from templates_store.rendering import RENDERING_VERSION, Templates
+
+# Of the label of a customer group in the standard names.
+LABEL_LANGUAGE = "de"
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,19 @@ class FieldRule:
 
 
 @dataclass(frozen=True)
+class Naming:
+    """Templates by kind of contact: those of the standard names, and those of the languages whose names may differ."""
+
+    standard: Mapping[str, Templates]
+    languages: Mapping[str, Mapping[str, Templates]]
+
+
+@dataclass(frozen=True)
 class GroupRules:
-    """A customer group: its plan, and the fields and display names of its contact model by `person` and `company`."""
+    """A customer group: its plan, and the fields and display names of its contact model by `person` and `company`.
+
+    `templates` have a language each, empty for all of them.
+    """
 
     id: int
     name: str
@@ -47,7 +62,7 @@ class GroupRules:
     label_en: str
     plan: Plan
     fields: Mapping[str, tuple[FieldRule, ...]]
-    templates: Mapping[str, Templates]
+    templates: Mapping[tuple[str, str], Templates]
 
     def label(self, language: str) -> str:
         """Return what people read, in `language`, else in the other one, else the internal name."""
@@ -62,18 +77,45 @@ class GroupRules:
         return bool(self.fields.get("company"))
 
     @cached_property
+    def naming(self) -> Naming:
+        """Return what the group's contacts are named by."""
+        every = {kind: self.templates.get((kind, ""), Templates()) for kind in ContactKind.values}
+        languages = {language for _, language in self.templates if language}
+        # The label of the group is another one in another language, and so is a name with it.
+        if self.label_de != self.label_en and any(each.use("customer_group") for each in self.templates.values()):
+            languages |= dict(settings.LANGUAGES).keys()
+        return Naming(
+            every,
+            {
+                language: {
+                    kind: self.templates.get((kind, language), Templates()).complete(every[kind])
+                    for kind in ContactKind.values
+                }
+                for language in sorted(languages)
+            },
+        )
+
+    @cached_property
     def fingerprints(self) -> Mapping[str, str]:
         """Return hashes of what index entries and names are built from: built from another one, they are stale."""
         # What a telephone system puts in front means nothing in a field that people type into.
         plan = replace(self.plan, outside_codes=(), key="")
         indexed = {kind: [(f.name, f.indexed) for f in fields if f.indexed] for kind, fields in self.fields.items()}
         named = {kind: [f.name for f in fields] for kind, fields in self.fields.items()}
-        templates = {kind: astuple(templates) for kind, templates in self.templates.items()}
+        templates = sorted((*key, *astuple(each)) for key, each in self.templates.items())
+        labels = {language: self.label(language) for language in (LABEL_LANGUAGE, *self.naming.languages)}
+        shows_phones = any(each.use("phone") for each in self.templates.values())
         return {
             Subject.NUMBERS.value: _hash(
                 RULES_VERSION, phonenumbers.__version__, astuple(plan), sorted(indexed.items())
             ),
-            Subject.NAMES.value: _hash(self.label("de"), sorted(named.items()), sorted(templates.items())),
+            Subject.NAMES.value: _hash(
+                RENDERING_VERSION,
+                labels,
+                sorted(named.items()),
+                templates,
+                (RULES_VERSION, phonenumbers.__version__, astuple(plan)) if shows_phones else (),
+            ),
         }
 
 
@@ -161,9 +203,10 @@ def _load_once(version: str) -> Configuration:
     for field in ContactField.objects.order_by("contact_model_id", "object", "position", "id"):
         rule = FieldRule(field.name, field.label_de, field.label_en, field.dialable, field.indexed)
         fields[field.contact_model_id][field.object].append(rule)
-    templates: dict[int, dict[str, Templates]] = defaultdict(dict)
+    templates: dict[int, dict[tuple[str, str], Templates]] = defaultdict(dict)
     for names in DisplayNames.objects.all():
-        templates[names.contact_model_id][names.object] = Templates(names.default, names.details, names.list)
+        key = names.object, names.language
+        templates[names.contact_model_id][key] = Templates(names.default, names.details, names.list)
     groups = {
         group.id: GroupRules(
             id=group.id,

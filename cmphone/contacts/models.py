@@ -9,7 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left, Trim, Upper
 from django.utils.translation import get_language
@@ -26,6 +26,11 @@ field_name = RegexValidator(
 )
 only_digits = RegexValidator(r"\A[0-9]*\Z", _("Enter digits only."))
 country_code = RegexValidator(r"\A[1-9][0-9]{0,2}\Z", _("Enter a country code without + or zeros, for example 49."))
+
+
+def list_languages() -> list[Any]:
+    """Return the languages of the site: code and name."""
+    return [*settings.LANGUAGES]
 
 
 class UserManager(DjangoUserManager["User"]):
@@ -45,8 +50,7 @@ class User(AbstractUser):
     No more may be active than the licence names; that is a trigger (migration 0006).
     """
 
-    # A site may have more of them.
-    language = models.CharField(_("language"), max_length=10, default="de", choices=settings.LANGUAGES)
+    language = models.CharField(_("language"), max_length=10, default="de", choices=list_languages)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -278,6 +282,10 @@ class Contact(models.Model):
     name = models.CharField(_("name"), max_length=300, editable=False)
     name_details = models.CharField(max_length=300, editable=False)
     name_list = models.CharField(max_length=300, editable=False)
+    # In languages in which they differ: {"en": {"default": …, "details": …, "list": …}}, each only if it differs.
+    names = models.JSONField(
+        _("names"), default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import orjson
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -16,9 +17,11 @@ from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
 from cmphone.contacts.models import Contact, ContactKind, Rebuild, Subject
-from cmphone.contacts.services import build_index_source, rename
+from cmphone.contacts.naming import NAMES, Named, NamedCompany, render_names
+from cmphone.contacts.services import build_index_source
 from cmphone.properties.services import hold_configuration
 from numbering.services import index_contacts
+from templates_store.rendering import Names
 
 logger = logging.getLogger(__name__)
 
@@ -152,8 +155,40 @@ def _index(contacts: QuerySet[Contact], row: Rebuild, rules: GroupRules) -> list
 
 
 def _rename(contacts: QuerySet[Contact], row: Rebuild, rules: GroupRules) -> list[int]:
-    records = list(contacts.select_related("company")[:BATCH])
-    renamed = [contact for contact in records if rename(contact, rules)]
-    Contact.objects.bulk_update(renamed, ["name", "name_details", "name_list"])
+    # As plain values, likewise.
+    columns = (
+        "id",
+        "fields",
+        "external_id",
+        *NAMES,
+        "company_id",
+        "company__fields",
+        "company__name",
+        "company__names",
+    )
+    values = list(contacts.values_list(*columns)[:BATCH])
+    renamed: list[tuple[int, Names, dict[str, dict[str, str]]]] = []
+    for id, fields, external_id, name, details, in_list, names, company_id, *of_company in values:
+        company = NamedCompany(*of_company) if company_id else None
+        standard, others = render_names(Named(row.last_kind, fields, external_id, company), rules)
+        if (standard, others) != ((name, details, in_list), names):
+            renamed.append((id, standard, others))
+    _write_names(renamed)
     row.changed += len(renamed)
-    return [contact.id for contact in records]
+    return [id for id, *_ in values]
+
+
+def _write_names(renamed: Sequence[tuple[int, Names, Mapping[str, object]]]) -> None:
+    """Write the names of these contacts, which Django's way of many updates at once takes several times as long for."""
+    if not renamed:
+        return
+    columns = [(id, *standard, orjson.dumps(others).decode()) for id, standard, others in renamed]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update contacts_contact c"
+            " set name = n.name, name_details = n.details, name_list = n.list, names = n.names::jsonb"
+            " from unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[])"
+            " as n (id, name, details, list, names)"
+            " where c.id = n.id",
+            [list(column) for column in zip(*columns, strict=True)],
+        )

@@ -14,16 +14,16 @@ from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
 from cmphone.contacts.models import Contact, ContactKind, IndexScope
+from cmphone.contacts.naming import NAMES, rename
 from cmphone.problems import Conflict
 from cmphone.properties.services import hold_configuration, mark_configuration_changed
 from numbering.services import IndexedValue, IndexSource, index_contacts
-from templates_store.rendering import Templates, display_names
 
 MAX_VALUE_LENGTH = 4_000
 _unstorable = re.compile("[\x00\ud800-\udfff]")
 BATCH = 500
 # Written with every contact: all of it but its keys.
-WRITTEN = ["company", "external_id", "is_active", "fields", "name", "name_details", "name_list", "updated_at"]
+WRITTEN = ["company", "external_id", "is_active", "fields", *NAMES, "updated_at"]
 
 
 @dataclass(slots=True)
@@ -150,18 +150,6 @@ def _apply(draft: ContactDraft, groups: Mapping[int, GroupRules]) -> Contact:
     return contact
 
 
-def rename(contact: Contact, rules: GroupRules) -> bool:
-    """Render the contact's names, and say whether one changed.  What it renders from is loaded already."""
-    before = (contact.name, contact.name_details, contact.name_list)
-    values: dict[str, object] = {r.name: contact.fields.get(r.name) for r in rules.fields.get(contact.kind, ())}
-    if contact.company is not None:
-        values["company"] = {**contact.company.fields, "name": contact.company.name}
-    values["customer_group"] = {"name": rules.label("de")}
-    templates = rules.templates.get(contact.kind, Templates())
-    contact.name, contact.name_details, contact.name_list = display_names(templates, values, contact.external_id)
-    return before != (contact.name, contact.name_details, contact.name_list)
-
-
 def _index(contacts: Sequence[Contact], rules: GroupRules, *, are_new: bool = False) -> None:
     if contacts:
         sources = [build_index_source(each.id, each.kind, each.is_active, each.fields, rules) for each in contacts]
@@ -191,7 +179,7 @@ def _rename_persons(companies: Sequence[Contact], groups: Mapping[int, GroupRule
             Contact.objects.filter(company__in=companies).select_related("company").select_for_update(of=("self",))
         )
         renamed = [person for person in persons if rename(person, groups[person.customer_group_id])]
-        Contact.objects.bulk_update(renamed, ["name", "name_details", "name_list"], batch_size=BATCH)
+        Contact.objects.bulk_update(renamed, NAMES, batch_size=BATCH)
 
 
 # --- changes of the configuration by an administrator ---

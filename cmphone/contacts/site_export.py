@@ -1,7 +1,10 @@
 """Writes a site out as the tables of a site file: every key of every entry, so that all of it can be carried on."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 
 from cmphone.contacts.models import (
@@ -20,6 +23,7 @@ from cmphone.contacts.site_file import QUEUE_RIGHTS, RIGHTS, USER_COLUMNS
 from cmphone.contacts.site_tables import Section
 from cmphone.properties import registry
 from cmphone.properties.selectors import load_properties
+from templates_store.rendering import Templates
 from templates_store.selectors import load_templates
 
 
@@ -82,11 +86,17 @@ def _read_contact_model(model: ContactModel) -> Section:
             if field.object == kind
         ],
         templates=Section(
-            (kind, Section(default=names.default, details=names.details, list=names.list))
-            for kind in ContactKind.values
-            if (names := templates.get(kind))
+            (kind, section) for kind in ContactKind.values if (section := _read_templates(templates, kind))
         ),
     )
+
+
+def _read_templates(templates: Mapping[tuple[str, str], Templates], kind: str) -> Section:
+    """Return those for all languages, and below them, by language, those of one."""
+    section = Section(asdict(templates[kind, ""]) if (kind, "") in templates else ())
+    of_languages = {language: each for (object_, language), each in templates.items() if language and object_ == kind}
+    known = [language for language, _name in settings.LANGUAGES if language in of_languages]
+    return Section(section | {language: Section(asdict(of_languages[language])) for language in known})
 
 
 def _read_customer_group(group: CustomerGroup) -> Section:

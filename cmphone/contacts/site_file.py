@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple, TypeVar
 
+from django.conf import settings
 from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import Group
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -260,11 +261,26 @@ class _Site:
                 field.save(update_fields=["position"])
 
     def _apply_templates(self, table: Table, model: ContactModel, object_: str) -> None:
-        values = table.take(default=read_text, details=read_text, list=read_text)
-        before = load_templates(model.pk).get(object_, Templates())
+        values = table.take(
+            default=read_text,
+            details=read_text,
+            list=read_text,
+            **{language: read_table for language, _name in settings.LANGUAGES},
+        )
+        of_languages = {language: values.pop(language) for language, _name in settings.LANGUAGES if language in values}
+        self._save_templates(table, model, object_, "", values)
+        for language, sources in of_languages.items():
+            here = Table(f"{table.where}, {language}", sources, self.problems)
+            values = here.take(default=read_text, details=read_text, list=read_text)
+            self._save_templates(here, model, object_, language, values)
+
+    def _save_templates(
+        self, table: Table, model: ContactModel, object_: str, language: str, values: Mapping[str, str]
+    ) -> None:
+        before = load_templates(model.pk).get((object_, language), Templates())
         after = replace(before, **values)
         try:
-            save_display_names(contact_model=model, object=object_, **asdict(after))
+            save_display_names(contact_model=model, object=object_, language=language, **asdict(after))
         except ValidationError as error:
             for name, messages in error.message_dict.items():
                 for message in messages:

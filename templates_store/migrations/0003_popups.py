@@ -25,7 +25,7 @@ drop function templates_store_refuse_change;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("templates_store", "0001_initial"),
+        ("templates_store", "0002_languages"),
     ]
 
     operations = [

@@ -4,24 +4,28 @@ A change is in force with its commit: it counts the configuration's version up f
 and what was built from the old one is built anew soon after.
 """
 
-from collections import defaultdict
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import ManyToManyField, QuerySet
 from django.forms.models import BaseInlineFormSet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from cmphone.celery import hasten
+from cmphone.contacts.admin.display_names import DisplayNamesInline
+from cmphone.contacts.admin.name_previews import count_stale_names, preview_names
+from cmphone.contacts.admin.rights import require_user
+from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.models import Contact, ContactField, ContactKind, ContactModel, Queue
 from cmphone.contacts.services import save_configuration
 from cmphone.properties.services import mark_configuration_changed
 from templates_store.models import DisplayNames
-from templates_store.rendering import Templates
-from templates_store.services import find_template_errors
 
 REBUILD = "cmphone.contacts.tasks.rebuild_stale_customer_groups"
 # Between two fields, so that a third can be put between them.
@@ -99,58 +103,26 @@ class ContactFieldInline(admin.TabularInline):  # type: ignore[type-arg]
         return 0 if obj else 3
 
 
-class DisplayNamesForm(forms.ModelForm):  # type: ignore[type-arg]
-    class Meta:
-        model = DisplayNames
-        fields = ["object", "default", "details", "list"]
-        widgets = {
-            name: forms.Textarea(attrs={"rows": 2, "cols": 100, "spellcheck": "false", "class": "vLargeTextField"})
-            for name in ("default", "details", "list")
-        }
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or self.cleaned_data
-        # A browser sends every line break as two characters.
-        sources = {name: cleaned.get(name, "").replace("\r\n", "\n") for name in ("default", "details", "list")}
-        cleaned |= sources
-        for name, message in find_template_errors(Templates(**sources)).items():
-            self.add_error(name, message)
-        return cleaned
-
-
-class DisplayNamesInline(admin.StackedInline):  # type: ignore[type-arg]
-    model = DisplayNames
-    form = DisplayNamesForm
-    extra = 0
-    max_num = len(ContactKind.choices)
-    verbose_name_plural = _("Display names (templates)")
-
-    def get_extra(self, request: HttpRequest, obj: ContactModel | None = None, **kwargs: Any) -> int:
-        return 0 if obj else 1
-
-
 @admin.register(ContactModel)
 class ContactModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["name", "levels", "field_names", "groups"]
     inlines = [ContactFieldInline, DisplayNamesInline]
-    readonly_fields = ["template_names"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": ["name"],
+                "description": _(
+                    "With fields for persons and for companies the model has two levels, "
+                    "and a person may belong to a company; else it has one."
+                ),
+            },
+        )
+    ]
 
-    def get_fieldsets(self, request: HttpRequest, obj: ContactModel | None = None) -> Any:
-        fieldsets: list[tuple[Any, dict[str, Any]]] = [
-            (
-                None,
-                {
-                    "fields": ["name"],
-                    "description": _(
-                        "With fields for persons and for companies the model has two levels, "
-                        "and a person may belong to a company; else it has one."
-                    ),
-                },
-            )
-        ]
-        if obj:
-            fieldsets.append((_("What templates may name"), {"fields": ["template_names"], "classes": ["collapse"]}))
-        return fieldsets
+    class Media:
+        css = {"all": ["cmphone/admin.css"]}
+        js = ["contacts/preview_names.js"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ContactModel]:
         return super().get_queryset(request).prefetch_related("fields", "customergroup_set")
@@ -168,20 +140,44 @@ class ContactModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def groups(self, model: ContactModel) -> str:
         return ", ".join(str(group) for group in model.customergroup_set.all()) or "–"
 
-    @admin.display(description=_("names"))
-    def template_names(self, model: ContactModel) -> str:
-        names: dict[str, list[str]] = defaultdict(list)
-        for field in model.fields.all():
-            names[field.object].append(field.name)
-        persons, companies = names[ContactKind.PERSON], names[ContactKind.COMPANY]
-        parts = [f"{ContactKind(kind).label}: {', '.join(own)}" for kind, own in names.items()]
-        if persons and companies:
-            parts.append(", ".join(f"company.{name}" for name in companies))
-        return " · ".join([*parts, "customer_group.name"])
+    # --- previews of display names ---
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.preview_view)
+        return [path("preview/", view, name="contacts_contactmodel_preview"), *super().get_urls()]
+
+    def preview_view(self, request: HttpRequest) -> HttpResponse:
+        """Return the names that the templates in the form give, as a part of the page.  Saves nothing.
+
+        By POST all the same: an address has a limit, and stands in logs.
+        """
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        model = self.get_object(request, request.POST.get("model", ""))
+        if model is None:
+            raise Http404
+        result = preview_names(request.POST, model=model, user=require_user(request))
+        return TemplateResponse(request, "admin/contacts/contactmodel/names.html", result)
+
+    # --- writing ---
 
     def save_model(self, request: HttpRequest, obj: ContactModel, form: Any, change: bool) -> None:
         save_configuration([obj])
         hasten(REBUILD)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        before = get_current_configuration()
+        super().save_related(request, form, formsets, change)
+        count = count_stale_names(before, get_current_configuration(), form.instance, require_user(request))
+        if count:
+            message = ngettext(
+                "The names of %d contact are being rendered anew.",
+                "The names of %d contacts are being rendered anew.",
+                count,
+            )
+            messages.info(request, message % count)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         if formset.model is DisplayNames and formset.has_changed():

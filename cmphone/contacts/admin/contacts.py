@@ -9,12 +9,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
 from django.utils.http import urlencode
@@ -32,6 +34,7 @@ from cmphone.contacts.searching import MAX_BOX_LENGTH, list_plans, match_contact
 from cmphone.contacts.selectors import NO_RIGHTS, Rights, list_contacts
 from cmphone.contacts.services import BATCH, draft_contact, save_contact, save_contacts
 from numbering.reading import read_typed
+from templates_store.rendering import put_number
 
 
 @admin.register(Contact)
@@ -47,9 +50,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "kind",
         "values",
         "numbers",
-        "name",
-        "name_details",
-        "name_list",
+        "display_names",
         "created_at",
         "updated_at",
     ]
@@ -205,10 +206,9 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         keys = [("group", "kind"), *inputs, *(["company"] if has_company else []), "is_active", "external_id"]
         fieldsets: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": keys})]
         if obj is not None:
-            names = ["name", "name_details", "name_list"]
             fieldsets += [
                 (_("Numbers"), {"fields": ["numbers"]}),
-                (_("Display names"), {"fields": names, "classes": ["collapse"]}),
+                (_("Display names"), {"fields": ["display_names"], "classes": ["collapse"]}),
                 (_("Record"), {"fields": ["created_at", "updated_at"], "classes": ["collapse"]}),
             ]
         return fieldsets
@@ -233,6 +233,16 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("as they are read"))
     def numbers(self, contact: Contact) -> SafeString:
         return show_contact_numbers(contact, get_current_configuration().groups[contact.customer_group_id])
+
+    @admin.display(description=_("names"))
+    def display_names(self, contact: Contact) -> SafeString:
+        standard = {"default": contact.name, "details": contact.name_details, "list": contact.name_list}
+        languages = [(label, contact.names[code]) for code, label in settings.LANGUAGES if code in contact.names]
+        rows = [
+            (label, [put_number(name, gettext("[number]")) for name in (standard | names).values()])
+            for label, names in ((_("all languages"), {}), *languages)
+        ]
+        return render_to_string("admin/contacts/contact/display_names.html", {"rows": rows})
 
     # --- writing ---
 
