@@ -10,7 +10,6 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from cmphone.api.lookup import describe_call
 from cmphone.api.notation import find_base_url
 from cmphone.contacts.admin.rights import require_user
 from cmphone.contacts.callers import look_up
@@ -25,6 +24,9 @@ admin.site.unregister(PopupVersion)
 class CallerPopupAdmin(PopupVersionAdmin):
     def find_caller(self, request: HttpRequest, number: str) -> Caller:
         """Return how to look up who calls from a number, by the rights of who asks."""
+        # Not above: every command loads this module, and that one a map of the world's telephone areas.
+        from cmphone.api.lookup import describe_call
+
         user = require_user(request)
 
         def find(language: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
