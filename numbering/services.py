@@ -1,10 +1,10 @@
-"""Writes the index of numbers.  Knows contacts only by what they hand in."""
+"""Writes the index of numbers.  Knows contacts only by what they hand in, and writes in their transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import connection
 
 from numbering.reading import SHORTEST_ENDING, Plan, Reading, read_typed
 
@@ -49,32 +49,52 @@ class Entry(NamedTuple):
 
 _COLUMNS = ", ".join(Entry._fields)
 _READ = f"select {_COLUMNS} from numbering_indexentry where contact_id = any(%s) order by contact_id, id"  # noqa: S608
-_DELETE = "delete from numbering_indexentry where contact_id = any(%s)"
-_WRITE = f"copy numbering_indexentry ({_COLUMNS}) from stdin"
+_ADD = f"copy numbering_indexentry ({_COLUMNS}) from stdin"
+_REPLACE = f"""
+with outdated as (delete from numbering_indexentry where contact_id = any(%s))
+insert into numbering_indexentry ({_COLUMNS})
+select * from unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::text[], %s::bool[], %s::text[], %s::text[])
+"""  # noqa: S608
+# Past the ORM, which would cost several times as much as reading the numbers.
 
 
-@transaction.atomic
-def index_contacts(*, sources: Sequence[IndexSource], plan: Plan, are_new: bool = False) -> int:
+def add_entries(sources: Sequence[IndexSource], plan: Plan) -> None:
+    """Write the index entries of contacts that have none yet, as their values say under `plan`."""
+    # Copies raise the driver's errors otherwise.
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(_ADD) as copy:
+        for source in sources:
+            for entry in _build_entries(source, plan):
+                copy.write_row(entry)
+
+
+def replace_entries(sources: Sequence[IndexSource], plan: Plan) -> None:
+    """Write the index entries of contacts in place of those that they have.  Safe to repeat."""
+    _replace({source.contact_id: list(_build_entries(source, plan)) for source in sources})
+
+
+def index_contacts(*, sources: Sequence[IndexSource], plan: Plan) -> int:
     """Make the index entries of these contacts what their values say under `plan`; return how many contacts changed.
 
-    Call it in the transaction that writes the contacts.  Safe to repeat.  `are_new` spares the look at old entries.
+    Safe to repeat.  What is so already is not written.
     """
     wanted = {source.contact_id: list(_build_entries(source, plan)) for source in sources}
     present: dict[int, list[Entry]] = {}
-    # Past the ORM, which would cost several times as much as reading the numbers.
     with connection.cursor() as cursor:
-        if not are_new:
-            cursor.execute(_READ, [list(wanted)])
-            for row in cursor.fetchall():
-                present.setdefault(row[0], []).append(row)
-        changed = [i for i, entries in wanted.items() if entries != present.get(i, [])]
-        if outdated := [i for i in changed if i in present]:
-            cursor.execute(_DELETE, [outdated])
-        if rows := [entry for i in changed for entry in wanted[i]]:
-            with cursor.copy(_WRITE) as copy:
-                for row in rows:
-                    copy.write_row(row)
+        cursor.execute(_READ, [list(wanted)])
+        for row in cursor.fetchall():
+            present.setdefault(row[0], []).append(row)
+    changed = {i: entries for i, entries in wanted.items() if entries != present.get(i, [])}
+    _replace(changed)
     return len(changed)
+
+
+def _replace(entries: Mapping[int, Sequence[Entry]]) -> None:
+    if entries:
+        rows = [entry for of_contact in entries.values() for entry in of_contact]
+        columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in Entry._fields]
+        with connection.cursor() as cursor:
+            cursor.execute(_REPLACE, [list(entries), *columns])
 
 
 def _build_entries(source: IndexSource, plan: Plan) -> Iterator[Entry]:

@@ -15,12 +15,16 @@ from cmphone.contacts.models import (
     Queue,
     QueueRight,
     User,
+    Way,
 )
 from cmphone.contacts.services import ContactDraft, save_configuration, save_contact
+from cmphone.contacts.writing import Author
 from license.models import LicenseFile, Pool
 from license.services import claim_seat
 from templates_store.models import DisplayNames
 
+# Who makes the contacts of the tests.
+TESTS = Author(None, Way.SYSTEM)
 PASSWORD = "correct horse battery staple"
 
 
@@ -77,12 +81,28 @@ def make_person(
 ) -> Contact:
     """A person; `fields` as in phone="0211 1234567"."""
     values = {"first_name": "Maria", "last_name": last_name, **fields}
-    return save_contact(ContactDraft(group.id, "person", values, company=company))
+    return save_contact(ContactDraft(group.id, "person", values, company=company), by=TESTS)
+
+
+def save_again(contact: Contact) -> None:
+    """Write a contact as if all of it were new: what changes nothing is not written."""
+    for is_active in (False, True):
+        contact = Contact.objects.select_related("company").get(pk=contact.pk)
+        draft = ContactDraft(
+            contact.customer_group_id,
+            contact.kind,
+            contact.fields,
+            contact.company,
+            contact.external_id,
+            is_active=is_active,
+            contact=contact,
+        )
+        save_contact(draft, by=TESTS)
 
 
 def make_company(group: CustomerGroup, name: str = "Alfreds Futterkiste", **fields: str) -> Contact:
     """A company."""
-    return save_contact(ContactDraft(group.id, "company", {"name": name, **fields}))
+    return save_contact(ContactDraft(group.id, "company", {"name": name, **fields}), by=TESTS)
 
 
 def make_user(username: str = "agent1", *, language: str = "en", password: str | None = None, **values: bool) -> User:

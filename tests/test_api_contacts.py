@@ -17,6 +17,7 @@ from cmphone.contacts.models import Contact, CustomerGroup, CustomerGroupRight, 
 from cmphone.contacts.services import ContactDraft, save_contact
 from cmphone.properties.services import set_property
 from tests.make import (
+    TESTS,
     give_rights,
     log_in,
     make_company,
@@ -78,7 +79,7 @@ def deactivate(contact: Contact) -> None:
     draft = ContactDraft(
         contact.customer_group_id, contact.kind, contact.fields, is_active=False, contact=contact, company=None
     )
-    save_contact(draft)
+    save_contact(draft, by=TESTS)
 
 
 # --- a contact ---

@@ -14,6 +14,7 @@ from cmphone.properties.services import set_property
 from license.models import Session
 from license.services import end_session
 from tests.make import (
+    TESTS,
     give_rights,
     log_in,
     make_company,
@@ -176,7 +177,9 @@ def test_an_inactive_contact_is_no_hit_not_even_by_its_company(
 ) -> None:
     company = make_company(customers, phone="0211 1234567")
     person = make_person(customers, "Gone", company=company, phone="0211 7654321")
-    save_contact(ContactDraft(customers.id, "person", person.fields, company=company, is_active=False, contact=person))
+    save_contact(
+        ContactDraft(customers.id, "person", person.fields, company=company, is_active=False, contact=person), by=TESTS
+    )
 
     assert look_up(client, headers, "02117654321")["match"] == "none"
     assert [c["kind"] for c in look_up(client, headers, "02111234567")["contacts"]] == ["company"]

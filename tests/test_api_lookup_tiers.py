@@ -13,6 +13,7 @@ from cmphone.contacts.models import CustomerGroup, User
 from cmphone.contacts.services import ContactDraft, save_contacts
 from cmphone.properties.services import set_property
 from tests.make import (
+    TESTS,
     give_rights,
     log_in,
     make_company,
@@ -244,7 +245,7 @@ def test_hidden_contacts_change_no_byte_of_any_answer(
 
         def save(group: CustomerGroup, contacts: list[tuple[str, str]]) -> None:
             if drafts := [_draft(group, kind, number) for kind, number in contacts]:
-                save_contacts(drafts)
+                save_contacts(drafts, by=TESTS)
 
         save(visible, shown)
         before = [_ask(client, headers, number) for number in PRESENTED]

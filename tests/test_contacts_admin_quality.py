@@ -18,7 +18,7 @@ from cmphone.csv_cells import defuse
 from numbering.models import IndexEntry
 from numbering.quality import Place, find_canonical, list_doubtful, list_shared
 from tests.admin_pages import NOWHERE, list_names, log_in_as, read, url_of
-from tests.make import give_rights, make_company, make_customer_group, make_person
+from tests.make import TESTS, give_rights, make_company, make_customer_group, make_person
 
 pytestmark = pytest.mark.django_db
 
@@ -100,7 +100,7 @@ def test_inactive_contacts_and_fields_that_are_not_indexed_do_not_count(
     contact = make_person(group, "Gone", phone="keine")
     draft = draft_contact(contact, get_current_configuration().groups[group.pk])
     draft.is_active = False
-    save_contact(draft)
+    save_contact(draft, by=TESTS)
     assert list_typed(client) == []
     assert "There is no such number." in read(client, page_url())
 

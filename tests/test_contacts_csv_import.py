@@ -23,7 +23,7 @@ from cmphone.contacts.models import Contact, ContactField, ContactModel, Custome
 from cmphone.contacts.services import save_configuration
 from cmphone.problems import InvalidRequest
 from numbering.models import IndexEntry
-from tests.make import make_company, make_customer_group, make_person
+from tests.make import TESTS, make_company, make_customer_group, make_person
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +61,7 @@ def run(
     totals = import_contacts(
         open_csv(path, encoding=encoding),
         customer_group=group,
+        by=TESTS,
         column_map=column_map,
         dry_run=dry_run,
         report=findings.append,
@@ -490,7 +491,7 @@ def test_no_more_than_a_batch_of_a_long_file_is_held(
     path.write_text(content)
     del content
     tracemalloc.start()
-    import_contacts(open_csv(path), customer_group=group, report=lambda finding: None)
+    import_contacts(open_csv(path), customer_group=group, by=TESTS, report=lambda finding: None)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert seen == [500] * 60

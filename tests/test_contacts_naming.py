@@ -14,6 +14,7 @@ from templates_store.rendering import NUMBER
 from templates_store.services import save_display_names
 from tests.admin_pages import log_in_as, read, url_of
 from tests.make import (
+    TESTS,
     give_rights,
     log_in,
     make_company,
@@ -94,7 +95,7 @@ def test_the_company_in_a_name_is_called_as_in_the_language(group: CustomerGroup
     assert names_of(company, "en")[0] == "Alfreds Ltd."
     assert names_of(person)[0] == "Anders (Alfreds)"
     assert names_of(person, "en")[0] == "Anders (Alfreds Ltd.)"
-    save_contact(ContactDraft(group.id, "company", {"name": "Berta"}, contact=company))
+    save_contact(ContactDraft(group.id, "company", {"name": "Berta"}, contact=company), by=TESTS)
     assert names_of(person, "en")[0] == "Anders (Berta Ltd.)"
 
 

@@ -21,7 +21,7 @@ from numbering.models import IndexEntry
 from templates_store.models import DisplayNames
 from templates_store.services import save_display_names
 from tests.locks import start, wait_for_waiting
-from tests.make import give_rights, log_in, make_company, make_customer_group, make_person, make_user
+from tests.make import TESTS, give_rights, log_in, make_company, make_customer_group, make_person, make_user, save_again
 
 COUNT = 60
 Entries = list[tuple[object, ...]]
@@ -38,7 +38,7 @@ def group() -> CustomerGroup:
         ContactDraft(group.id, "person", {"last_name": f"P{n}", "phone": f"87{n:05}", "mobile": "+33142685300"})
         for n in range(COUNT)
     ]
-    save_contacts(drafts)
+    save_contacts(drafts, by=TESTS)
     rebuild_stale_customer_groups()
     return group
 
@@ -63,7 +63,7 @@ def entries_by_saving(group: CustomerGroup) -> Entries:
     with transaction.atomic():
         IndexEntry.objects.all().delete()
         for contact in Contact.objects.filter(customer_group=group):
-            save_contact(ContactDraft(group.id, contact.kind, contact.fields, contact=contact))
+            save_again(contact)
         entries = read_entries()
         transaction.set_rollback(True)
     return entries
@@ -186,7 +186,7 @@ def test_a_contact_saved_during_a_batch_waits_and_is_right(group: CustomerGroup)
             rebuilding._rebuild_batch("numbers", group.id)
             saved = start(
                 threads,
-                lambda: save_contact(ContactDraft(group.id, "person", {"phone": "9999999"}, contact=contact)),
+                lambda: save_contact(ContactDraft(group.id, "person", {"phone": "9999999"}, contact=contact), by=TESTS),
             )
             wait_for_waiting()
         saved.result(10)
@@ -281,8 +281,7 @@ def test_names_that_are_rendered_anew_are_those_that_saving_gives(group: Custome
     assert len({str(each["names"]) for each in rebuilt}) > 4
 
     for contact in Contact.objects.select_related("company").order_by("kind", "id"):
-        company_of = contact.company
-        save_contact(ContactDraft(group.id, contact.kind, contact.fields, company=company_of, contact=contact))
+        save_again(contact)
 
     assert list(Contact.objects.order_by("id").values(*columns)) == rebuilt
 

@@ -24,7 +24,15 @@ from numbering.models import IndexEntry
 from numbering.reading import Plan
 from templates_store.models import DisplayNames
 from tests.locks import start, wait_for_waiting
-from tests.make import give_rights, make_company, make_contact_model, make_customer_group, make_person, make_user
+from tests.make import (
+    TESTS,
+    give_rights,
+    make_company,
+    make_contact_model,
+    make_customer_group,
+    make_person,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +70,7 @@ def test_a_contact_is_stored_with_names_and_index_entries(group: CustomerGroup) 
 
 
 def test_a_contact_without_name_is_called_by_what_it_has(group: CustomerGroup) -> None:
-    contact = save_contact(ContactDraft(group.id, "person", {"phone": "0211 1234567"}))
+    contact = save_contact(ContactDraft(group.id, "person", {"phone": "0211 1234567"}), by=TESTS)
 
     # The template prints the comma between two names that are missing.
     assert contact.name_details == "0211 1234567"
@@ -89,7 +97,7 @@ def test_a_draft_that_does_not_fit_the_model_is_refused_whole(
     bad = ContactDraft(**({"customer_group_id": group.id, "kind": "person", "fields": {"last_name": "x"}} | values))  # type: ignore[arg-type]
 
     with pytest.raises(ValidationError) as refused:
-        save_contacts([good, bad])
+        save_contacts([good, bad], by=TESTS)
 
     assert list(refused.value.message_dict) == [key]
     assert (Contact.objects.count(), IndexEntry.objects.count()) == (0, 0)
@@ -104,16 +112,16 @@ def test_a_company_is_one_of_the_same_group(group: CustomerGroup) -> None:
             make_person(group, "Other", company=company)
         assert list(refused.value.message_dict) == ["company"]
     with pytest.raises(ValidationError):
-        save_contact(ContactDraft(group.id, "company", {"name": "x"}, company=make_company(group)))
+        save_contact(ContactDraft(group.id, "company", {"name": "x"}, company=make_company(group)), by=TESTS)
 
 
 def test_an_external_id_is_taken_once_in_a_group(group: CustomerGroup) -> None:
     other = make_customer_group("other")
-    save_contact(ContactDraft(group.id, "person", {"last_name": "A"}, external_id="7"))
-    save_contact(ContactDraft(other.id, "person", {"last_name": "A"}, external_id="7"))
+    save_contact(ContactDraft(group.id, "person", {"last_name": "A"}, external_id="7"), by=TESTS)
+    save_contact(ContactDraft(other.id, "person", {"last_name": "A"}, external_id="7"), by=TESTS)
 
     with pytest.raises(Conflict):
-        save_contact(ContactDraft(group.id, "person", {"last_name": "B"}, external_id="7"))
+        save_contact(ContactDraft(group.id, "person", {"last_name": "B"}, external_id="7"), by=TESTS)
 
     assert Contact.objects.filter(external_id="7").count() == 2
 
@@ -122,7 +130,7 @@ def test_changing_a_contact_replaces_its_entries_and_keeps_what_is_typed(group: 
     person = make_person(group, phone="0211 1234567")
     fields = person.fields | {"phone": " (0211) 765 43 21 "}
 
-    save_contact(ContactDraft(group.id, "person", fields, contact=person))
+    save_contact(ContactDraft(group.id, "person", fields, contact=person), by=TESTS)
 
     person.refresh_from_db()
     assert person.fields["phone"] == " (0211) 765 43 21 "
@@ -133,7 +141,7 @@ def test_renaming_a_company_renames_its_persons(group: CustomerGroup) -> None:
     company = make_company(group, "Old")
     person = make_person(group, company=company)
 
-    save_contact(ContactDraft(group.id, "company", {"name": "New"}, contact=company))
+    save_contact(ContactDraft(group.id, "company", {"name": "New"}, contact=company), by=TESTS)
 
     person.refresh_from_db()
     assert person.name_details == "Maria Anders (New)"
@@ -232,7 +240,7 @@ def test_building_anew_gives_what_saving_would_give(group: CustomerGroup) -> Non
     ]
     for contact in (company, person):
         built = entries(contact)
-        save_contact(ContactDraft(group.id, contact.kind, contact.fields, company=contact.company, contact=contact))
+        save_again(contact)
         assert entries(contact) == built
 
 

@@ -32,7 +32,7 @@ from cmphone.properties.services import set_property
 from numbering.models import IndexEntry
 from templates_store.rendering import Templates
 from templates_store.selectors import load_templates
-from tests.make import make_customer_group, make_person
+from tests.make import TESTS, make_customer_group, make_person
 
 SITE = """
 [properties]
@@ -664,7 +664,7 @@ def test_the_command_tells_what_changed_and_reads_the_numbers_anew(
     file.write_text(SITE)
     run("import_site", file)
     group = CustomerGroup.objects.get()
-    save_contact(ContactDraft(group.id, "person", {"last_name": "Anders", "phone": "12"}))
+    save_contact(ContactDraft(group.id, "person", {"last_name": "Anders", "phone": "12"}), by=TESTS)
     assert IndexEntry.objects.get().canonical == "4921133990312"
     file.write_text(SITE.replace('area_prefix = "211"', 'area_prefix = "30"'))
 

@@ -16,6 +16,7 @@ from cmphone.contacts.services import ContactDraft, save_contact, save_contacts
 from cmphone.properties.services import set_property
 from numbering.models import IndexEntry
 from tests.make import (
+    TESTS,
     give_rights,
     log_in,
     make_company,
@@ -110,7 +111,7 @@ def test_one_number_of_several_contacts_gives_the_first_instead_of_a_choice(
 
 def test_inactive_people_are_shown(client: Client, group: CustomerGroup, headers: dict[str, str]) -> None:
     person = make_person(group, phone="0211 33990312")
-    save_contact(ContactDraft(group.id, "person", person.fields, is_active=False, contact=person))
+    save_contact(ContactDraft(group.id, "person", person.fields, is_active=False, contact=person), by=TESTS)
 
     assert look_up(client, headers, "0021133990312")["match"] == "none"
 
@@ -212,7 +213,8 @@ def test_the_dialled_prefix_comes_back_and_spoils_the_match(
 def many(group: CustomerGroup) -> None:
     """So many contacts that going through them all is not what the database does for want of more."""
     save_contacts(
-        [ContactDraft(group.id, "person", {"last_name": f"P{n}", "phone": f"0221 {n:07}"}) for n in range(3000)]
+        [ContactDraft(group.id, "person", {"last_name": f"P{n}", "phone": f"0221 {n:07}"}) for n in range(3000)],
+        by=TESTS,
     )
     with connection.cursor() as cursor:
         cursor.execute("analyze numbering_indexentry")
@@ -273,7 +275,7 @@ def test_colleagues_are_not_found_by_their_internal_numbers(client: Client) -> N
 def test_contacts_with_a_number_and_no_name_are_found_without_words(
     client: Client, group: CustomerGroup, headers: dict[str, str]
 ) -> None:
-    save_contact(ContactDraft(group.id, "person", {"phone": "0211 33990312"}, external_id="crm-17"))
+    save_contact(ContactDraft(group.id, "person", {"phone": "0211 33990312"}, external_id="crm-17"), by=TESTS)
 
     (contact,) = look_up(client, headers, "0021133990312")["contacts"]
 

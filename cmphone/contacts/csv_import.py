@@ -31,6 +31,7 @@ from cmphone.contacts.services import (
     save_contact,
     save_contacts,
 )
+from cmphone.contacts.writing import Author
 from cmphone.problems import Conflict, InvalidRequest
 from cmphone.properties.services import hold_configuration
 from numbering.reading import Plan, read_typed
@@ -88,6 +89,7 @@ def import_contacts(
     file: CsvFile,
     *,
     customer_group: CustomerGroup,
+    by: Author,
     column_map: Sequence[str] = (),
     dry_run: bool = False,
     report: Callable[[Finding], None],
@@ -101,7 +103,7 @@ def import_contacts(
     """
     rules = get_current_configuration().groups[customer_group.id]
     columns = match_columns(file.header, rules=rules, column_map=column_map)
-    run = _Run(customer_group.id, columns, report)
+    run = _Run(customer_group.id, columns, by, report)
     if dry_run:
         with transaction.atomic():
             run.read(file, progress)
@@ -115,9 +117,10 @@ def import_contacts(
 class _Run:
     """One import: where the columns go, and what has been counted so far."""
 
-    def __init__(self, group_id: int, columns: Columns, report: Callable[[Finding], None]) -> None:
+    def __init__(self, group_id: int, columns: Columns, by: Author, report: Callable[[Finding], None]) -> None:
         self._group_id = group_id
         self._columns = columns
+        self._by = by
         self._report = report
         self._counts: Counter[str] = Counter()
         self._left_out: Counter[tuple[int, str]] = Counter()
@@ -132,7 +135,7 @@ class _Run:
             # Outside the transaction it is kept; inside, it is only compared.
             get_current_configuration()
             with transaction.atomic():
-                batch = _Batch(self._group_id, self._columns)
+                batch = _Batch(self._group_id, self._columns, self._by)
                 batch.save(lines)
             self._counts += batch.counts
             self._left_out += batch.left_out
@@ -188,9 +191,10 @@ class _Run:
 class _Batch:
     """Some lines, written in the transaction that is open."""
 
-    def __init__(self, group_id: int, columns: Columns) -> None:
+    def __init__(self, group_id: int, columns: Columns, by: Author) -> None:
         self._group_id = group_id
         self._columns = columns
+        self._by = by
         self.counts: Counter[str] = Counter()
         self.left_out: Counter[tuple[int, str]] = Counter()
         self.findings: list[Finding] = []
@@ -276,7 +280,7 @@ class _Batch:
         }
         errors = {name: messages for name, draft in missing.items() if (messages := find_draft_errors(draft, rules))}
         drafts = {name: draft for name, draft in missing.items() if name not in errors}
-        for name, made in zip(drafts, save_contacts(list(drafts.values())) if drafts else (), strict=True):
+        for name, made in zip(drafts, save_contacts(list(drafts.values()), by=self._by) if drafts else (), strict=True):
             companies[name] = [made]
         self.counts["companies_made"] += len(drafts)
         for entry in entries:
@@ -321,7 +325,7 @@ class _Batch:
         try:
             written = waiting
             if waiting:
-                save_contacts([entry.draft for entry in waiting])
+                save_contacts([entry.draft for entry in waiting], by=self._by)
         except (ValidationError, Conflict):
             # Somebody else was faster with one of them: the others go in without it.
             written = [entry for entry in waiting if self._save_alone(entry)]
@@ -332,7 +336,7 @@ class _Batch:
 
     def _save_alone(self, entry: _Entry) -> bool:
         try:
-            save_contact(entry.draft)
+            save_contact(entry.draft, by=self._by)
         except ValidationError as error:
             self._refuse(entry.line, "", " ".join(error.messages))
         except Conflict as error:

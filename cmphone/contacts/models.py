@@ -286,6 +286,8 @@ class Contact(models.Model):
     names = models.JSONField(
         _("names"), default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False
     )
+    # Counts up with every change that somebody makes, so that nobody overwrites what he has not seen.
+    version = models.PositiveIntegerField(_("version"), default=1, db_default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
@@ -323,6 +325,46 @@ class Contact(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Way(models.TextChoices):
+    """By what way somebody changes contacts."""
+
+    ADMIN = "admin", _("administration")
+    PAGE = "page", _("page")
+    REST = "rest", _("REST")
+    CSV = "csv", _("CSV file")
+    VCARD = "vcard", _("vCard file")
+    DIRECTORY = "directory", _("directory")
+    SYSTEM = "system", _("system")
+
+
+class ContactChange(models.Model):
+    """That somebody made or changed a contact: who, when, by what way, and what.  It goes with the contact.
+
+    `changes` has, for each of `company` (its id), `external_id`, `is_active` and `fields/<name>`, what was and what is;
+    null for none.  A new contact has no changes: what it was is what it is, with the changes since taken back.
+    """
+
+    contact = models.ForeignKey(
+        Contact, on_delete=models.CASCADE, related_name="changes", db_index=False, verbose_name=_("contact")
+    )
+    at = models.DateTimeField(_("when"))
+    user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, verbose_name=_("user"))
+    # Kept though the user be deleted.
+    user_name = models.CharField(_("user"), max_length=150, blank=True)
+    way = models.CharField(_("way"), max_length=10, choices=Way.choices)
+    is_new = models.BooleanField(_("new"), default=False)
+    changes = models.JSONField(_("changes"), default=dict)
+
+    class Meta:
+        verbose_name = _("change of a contact")
+        verbose_name_plural = _("changes of contacts")
+        indexes = [models.Index(fields=["contact", "id"], name="contact_change_order")]
+        constraints = [models.CheckConstraint(condition=Q(way__in=Way.values), name="change_way_is_known")]
+
+    def __str__(self) -> str:
+        return f"{self.contact_id}: {self.at}"
 
 
 class DoubtfulNumber(IndexEntry):

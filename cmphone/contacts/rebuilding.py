@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import orjson
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -19,6 +18,7 @@ from cmphone.contacts.configuration import GroupRules, get_configuration, get_cu
 from cmphone.contacts.models import Contact, ContactKind, Rebuild, Subject
 from cmphone.contacts.naming import NAMES, Named, NamedCompany, render_names
 from cmphone.contacts.services import build_index_source
+from cmphone.contacts.writing import write_names
 from cmphone.properties.services import hold_configuration
 from numbering.services import index_contacts
 from templates_store.rendering import Names
@@ -173,22 +173,6 @@ def _rename(contacts: QuerySet[Contact], row: Rebuild, rules: GroupRules) -> lis
         standard, others = render_names(Named(row.last_kind, fields, external_id, company), rules)
         if (standard, others) != ((name, details, in_list), names):
             renamed.append((id, standard, others))
-    _write_names(renamed)
+    write_names(renamed)
     row.changed += len(renamed)
     return [id for id, *_ in values]
-
-
-def _write_names(renamed: Sequence[tuple[int, Names, Mapping[str, object]]]) -> None:
-    """Write the names of these contacts, which Django's way of many updates at once takes several times as long for."""
-    if not renamed:
-        return
-    columns = [(id, *standard, orjson.dumps(others).decode()) for id, standard, others in renamed]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "update contacts_contact c"
-            " set name = n.name, name_details = n.details, name_list = n.list, names = n.names::jsonb"
-            " from unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[])"
-            " as n (id, name, details, list, names)"
-            " where c.id = n.id",
-            [list(column) for column in zip(*columns, strict=True)],
-        )

@@ -4,8 +4,9 @@ How both are built anew when the configuration changes belongs to rebuilding.py.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -14,16 +15,17 @@ from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
 from cmphone.contacts.models import Contact, ContactKind, IndexScope
-from cmphone.contacts.naming import NAMES, rename
+from cmphone.contacts.naming import rename
+from cmphone.contacts.writing import Author, insert_contacts, update_contacts, write_names
 from cmphone.problems import Conflict
 from cmphone.properties.services import hold_configuration, mark_configuration_changed
-from numbering.services import IndexedValue, IndexSource, index_contacts
+from numbering.reading import Plan
+from numbering.services import IndexedValue, IndexSource, add_entries, replace_entries
+from templates_store.rendering import Names
 
 MAX_VALUE_LENGTH = 4_000
 _unstorable = re.compile("[\x00\ud800-\udfff]")
 BATCH = 500
-# Written with every contact: all of it but its keys.
-WRITTEN = ["company", "external_id", "is_active", "fields", *NAMES, "updated_at"]
 
 
 @dataclass(slots=True)
@@ -55,17 +57,20 @@ def draft_contact(contact: Contact, rules: GroupRules) -> ContactDraft:
     )
 
 
-def save_contact(draft: ContactDraft) -> Contact:
+def save_contact(draft: ContactDraft, *, by: Author) -> Contact:
     """Make or change one contact, findable by its numbers from the moment it is there.
 
     Raises ValidationError (keys: `fields/<name>`, `company`, `kind`, `external_id`) and changes nothing, or
     Conflict when another transaction took the external id meanwhile.
     """
-    return save_contacts([draft])[0]
+    return save_contacts([draft], by=by)[0]
 
 
-def save_contacts(drafts: Sequence[ContactDraft]) -> list[Contact]:
-    """Make or change contacts, all or none, in as few statements as for one.  Raises what `save_contact` does."""
+def save_contacts(drafts: Sequence[ContactDraft], *, by: Author) -> list[Contact]:
+    """Make or change contacts, all or none, in as few statements as for one.  Raises what `save_contact` does.
+
+    What a draft does not change is not written, and its version stays.  A contact to be changed must be as it was read.
+    """
     # Outside the transaction it is kept; inside, it is only compared.
     get_current_configuration()
     try:
@@ -75,21 +80,68 @@ def save_contacts(drafts: Sequence[ContactDraft]) -> list[Contact]:
             for draft in drafts:
                 if errors := find_draft_errors(draft, groups[draft.customer_group_id]):
                     raise ValidationError(errors)
-            new = [_apply(draft, groups) for draft in drafts if draft.contact is None]
-            old = [_apply(draft, groups) for draft in drafts if draft.contact is not None]
-            Contact.objects.bulk_create(new)
-            Contact.objects.bulk_update(old, WRITTEN)
-            for group_id in {contact.customer_group_id for contact in (*new, *old)}:
-                rules = groups[group_id]
-                _index([each for each in new if each.customer_group_id == group_id], rules, are_new=True)
-                _index([each for each in old if each.customer_group_id == group_id], rules)
-            _rename_persons([contact for contact in old if contact.kind == ContactKind.COMPANY], groups)
+            now = timezone.now()
+            written = [_Written(draft, groups[draft.customer_group_id], now) for draft in drafts]
+            new = [each for each in written if each.is_new]
+            changed = [each for each in written if each.changes]
+            insert_contacts([each.contact for each in new], by=by)
+            if not update_contacts([(each.contact, each.changes) for each in changed], by=by):
+                raise StaleContact(_("Somebody else has changed this contact meanwhile. Read it again."))
+            for each in changed:
+                each.contact.version += 1
+            _index(new, write=add_entries)
+            _index([each for each in changed if each.is_indexed_anew], write=replace_entries)
+            _rename_persons([each.contact for each in changed if each.contact.kind == ContactKind.COMPANY], groups)
     except IntegrityError as error:
         if "one_contact_of_an_external_id" not in str(error):
             raise
         raise Conflict(_("The customer group has a contact with this external id already.")) from error
-    made, changed = iter(new), iter(old)
-    return [next(made if draft.contact is None else changed) for draft in drafts]
+    return [each.contact for each in written]
+
+
+class StaleContact(Conflict):
+    """Somebody else changed or deleted the contact since it was read."""
+
+
+class _Written:
+    """A draft on its way in: the contact as it will be, and what of it that changes (as ContactChange has it)."""
+
+    def __init__(self, draft: ContactDraft, rules: GroupRules, now: datetime) -> None:
+        self.is_new = draft.contact is None
+        self.rules = rules
+        self.contact = draft.contact or Contact(
+            customer_group_id=draft.customer_group_id, kind=draft.kind, created_at=now, updated_at=now
+        )
+        was, source_was = _facts(self.contact), self.source
+        self.contact.company = draft.company
+        self.contact.external_id = draft.external_id
+        self.contact.is_active = draft.is_active
+        # Values of fields that the contact model has no more stay, in case it gets them back.
+        specified = {rule.name for rule in rules.fields[self.contact.kind]}
+        unspecified = {name: value for name, value in self.contact.fields.items() if name not in specified}
+        self.contact.fields = unspecified | {name: value for name, value in draft.fields.items() if value.strip()}
+        self.changes: dict[str, list[object]] = {}
+        if not self.is_new:
+            now_is = _facts(self.contact)
+            self.changes = {
+                key: [was.get(key), now_is.get(key)] for key in was | now_is if was.get(key) != now_is.get(key)
+            }
+        if self.is_new or self.changes:
+            self.contact.updated_at = now
+            rename(self.contact, rules)
+        self.is_indexed_anew = self.is_new or self.source != source_was
+
+    @property
+    def source(self) -> IndexSource:
+        c = self.contact
+        return build_index_source(c.pk or 0, c.kind, c.is_active, c.fields, self.rules)
+
+
+def _facts(contact: Contact) -> dict[str, object]:
+    """Return what somebody may change of a contact, by its name in the history."""
+    company = {"company": str(contact.company_id)} if contact.company_id else {}
+    values = {f"fields/{name}": value for name, value in contact.fields.items()}
+    return {**company, "external_id": contact.external_id or None, "is_active": contact.is_active, **values}
 
 
 def find_draft_errors(draft: ContactDraft, rules: GroupRules) -> dict[str, list[str]]:
@@ -136,24 +188,9 @@ def is_storable(text: str) -> bool:
     return _unstorable.search(text) is None
 
 
-def _apply(draft: ContactDraft, groups: Mapping[int, GroupRules]) -> Contact:
-    contact = draft.contact or Contact(customer_group_id=draft.customer_group_id, kind=draft.kind)
-    contact.company = draft.company
-    contact.external_id = draft.external_id
-    contact.is_active = draft.is_active
-    # Values of fields that the contact model has no more stay, in case it gets them back.
-    specified = {rule.name for rule in groups[contact.customer_group_id].fields[contact.kind]}
-    unspecified = {name: value for name, value in contact.fields.items() if name not in specified}
-    contact.fields = unspecified | {name: value for name, value in draft.fields.items() if value.strip()}
-    contact.updated_at = timezone.now()
-    rename(contact, groups[contact.customer_group_id])
-    return contact
-
-
-def _index(contacts: Sequence[Contact], rules: GroupRules, *, are_new: bool = False) -> None:
-    if contacts:
-        sources = [build_index_source(each.id, each.kind, each.is_active, each.fields, rules) for each in contacts]
-        index_contacts(sources=sources, plan=rules.plan, are_new=are_new)
+def _index(written: Sequence[_Written], *, write: Callable[[Sequence[IndexSource], Plan], None]) -> None:
+    for rules in {each.rules.id: each.rules for each in written}.values():
+        write([each.source for each in written if each.rules.id == rules.id], rules.plan)
 
 
 def build_index_source(
@@ -179,7 +216,7 @@ def _rename_persons(companies: Sequence[Contact], groups: Mapping[int, GroupRule
             Contact.objects.filter(company__in=companies).select_related("company").select_for_update(of=("self",))
         )
         renamed = [person for person in persons if rename(person, groups[person.customer_group_id])]
-        Contact.objects.bulk_update(renamed, NAMES, batch_size=BATCH)
+        write_names((each.pk, Names(each.name, each.name_details, each.name_list), each.names) for each in renamed)
 
 
 # --- changes of the configuration by an administrator ---

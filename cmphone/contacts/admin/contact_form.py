@@ -74,6 +74,9 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("external_id", _("The customer group has a contact with this external id already."))
         return cleaned
 
+    def _post_clean(self) -> None:
+        """Leave the contact as it was read: what changes in it is for its service to find out."""
+
 
 def build_contact_form(*, rules: GroupRules, kind: str, user: User) -> type[ContactForm]:
     """Return the form of a contact of this kind and customer group, in the language in force."""

@@ -29,10 +29,11 @@ from cmphone.contacts.admin.contact_form import ContactForm, build_contact_form,
 from cmphone.contacts.admin.readings import label_field, read_numbers, show_contact_numbers, show_number
 from cmphone.contacts.admin.rights import read_rights, require_user
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
-from cmphone.contacts.models import Contact, ContactKind
+from cmphone.contacts.models import Contact, ContactKind, Way
 from cmphone.contacts.searching import MAX_BOX_LENGTH, list_plans, match_contacts, read_box
 from cmphone.contacts.selectors import NO_RIGHTS, Rights, list_contacts
 from cmphone.contacts.services import BATCH, draft_contact, save_contact, save_contacts
+from cmphone.contacts.writing import Author
 from numbering.reading import read_typed
 from templates_store.rendering import put_number
 
@@ -248,7 +249,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Contact, form: Any, change: bool) -> None:
         contact_form: ContactForm = form
-        saved = save_contact(contact_form.draft)
+        saved = save_contact(contact_form.draft, by=Author(require_user(request), Way.ADMIN))
         # The pages that follow show the object of the form.
         obj.pk, obj.name, obj.fields, obj.company = saved.pk, saved.name, saved.fields, saved.company
         for number in read_numbers(saved, contact_form.rules):
@@ -285,7 +286,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ]
             for draft in drafts:
                 draft.is_active = is_active
-            save_contacts(drafts)
+            save_contacts(drafts, by=Author(require_user(request), Way.ADMIN))
         message = ngettext("%d contact was changed.", "%d contacts were changed.", len(ids)) % len(ids)
         messages.success(request, message)
         if skipped:

@@ -6,10 +6,11 @@ from django.core.management.base import BaseCommand, CommandError
 from cmphone import demo
 from cmphone.contacts.csv_import import Finding, import_contacts
 from cmphone.contacts.csv_reading import open_csv
-from cmphone.contacts.models import CustomerGroup
+from cmphone.contacts.models import CustomerGroup, Way
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.contacts.site_file import apply_site
 from cmphone.contacts.site_tables import SiteFileError, parse_site
+from cmphone.contacts.writing import Author
 from cmphone.problems import Problem
 from license.importing import import_license
 from license.models import LicenseFile
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         totals = import_contacts(
             open_csv(demo.CONTACT_FILES[group.name], encoding=None, delimiter=None),
             customer_group=group,
+            by=Author(None, Way.CSV),
             report=lambda finding: refused.append(finding) if finding.is_error else None,
         )
         if refused:

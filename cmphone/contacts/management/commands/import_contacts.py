@@ -18,7 +18,8 @@ from django.utils.translation import gettext as _
 
 from cmphone.contacts.csv_import import BATCH, Finding, Totals, import_contacts
 from cmphone.contacts.csv_reading import CsvFile, open_csv
-from cmphone.contacts.models import CustomerGroup
+from cmphone.contacts.models import CustomerGroup, Way
+from cmphone.contacts.writing import Author
 from cmphone.problems import InvalidRequest
 
 # With a report, so many findings are shown besides.
@@ -58,6 +59,7 @@ class Command(BaseCommand):
                 totals = import_contacts(
                     file,
                     customer_group=group,
+                    by=Author(None, Way.CSV),
                     column_map=options["map"],
                     dry_run=options["dry_run"],
                     report=report,
