@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import FieldRule, GroupRules
-from cmphone.contacts.importing import ImportRecord
+from cmphone.contacts.importing import ImportRecord, Source, describe_plainly
 from cmphone.contacts.models import ContactKind
 from cmphone.contacts.services import MAX_VALUE_LENGTH
 from cmphone.contacts.vcard_fields import (
@@ -76,8 +76,8 @@ class _Value:
         return name + (f";TYPE={','.join(types)}" if types else "") + (f";PART={place.part}" if place.part else "")
 
 
-def read_vcards(path: Path, *, rules: GroupRules, property_map: Sequence[str] = ()) -> Iterator[ImportRecord]:
-    """Return the records of the cards of a file, companies before persons, for a contact model that has both.
+def open_vcards(path: Path, *, rules: GroupRules, property_map: Sequence[str] = ()) -> Source:
+    """Return the cards of a file as records, companies before persons.
 
     `property_map` says by `PROPERTY=FIELD` where other values go than their names tell: `TEL;TYPE=cell=mobile`,
     `ADR;PART=city=town`, `X-NUMBER=customer_no`; `NOTE=` leaves one out.  Raises InvalidRequest, before anything is
@@ -92,10 +92,11 @@ def read_vcards(path: Path, *, rules: GroupRules, property_map: Sequence[str] = 
     if is_empty:
         raise InvalidRequest(_("%s has no vCard in it: one begins with BEGIN:VCARD.") % path)
     if not (rules.has_persons and rules.has_companies):
-        return _read_records(path, rules, mapped, None)
+        return Source(_read_records(path, rules, mapped, None), describe_plainly)
     # A person may stand above its company.
     kinds = (ContactKind.COMPANY, ContactKind.PERSON)
-    return chain.from_iterable(_read_records(path, rules, mapped, kind) for kind in kinds)
+    records = chain.from_iterable(_read_records(path, rules, mapped, kind) for kind in kinds)
+    return Source(records, describe_plainly)
 
 
 def _read_records(
