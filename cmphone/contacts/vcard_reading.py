@@ -251,26 +251,27 @@ class _Filling:
 
     def put(self, value: _Value) -> None:
         """Take a value in, or say that it has no place."""
+        if value.parts:
+            self._put_address(value)
+            return
         mapped = self._find_mapped(value)
         if mapped is not None:
-            self._put_mapped(mapped, value)
+            self._put_mapped(mapped.field, value)
         elif value.own is not None and (not value.own or value.own in self._rules):
             if value.own:
                 self._join(value.own, value)
-        elif value.parts:
-            self._put_address(value)
         elif value.place.name in _contents:
             self._put_by_name(value)
 
-    def _find_mapped(self, value: _Value) -> str | None:
-        """Return the field that the property map has for a value, None for none, empty to leave it out."""
-        fitting = [
+    def _find_mapped(self, value: _Value) -> _Mapped | None:
+        """Return the entry of the property map that fits a value best."""
+        place = value.place
+        fitting = (
             each
             for each in self._mapped
-            if each.name == value.place.name and each.part in {"", value.place.part} and each.types <= value.words
-        ]
-        best = max(fitting, key=lambda each: (bool(each.part), len(each.types)), default=None)
-        return best.field if best else None
+            if each.name == place.name and each.part in {"", place.part} and each.types <= value.words
+        )
+        return max(fitting, key=lambda each: (bool(each.part), len(each.types)), default=None)
 
     def _put_mapped(self, name: str, value: _Value) -> None:
         if name in self._rules:
@@ -314,24 +315,26 @@ class _Filling:
         parts = [
             replace(value, place=Place("ADR", part), text=text, parts=())
             for part, text in zip(PARTS["ADR"], value.parts, strict=False)
-            if text
         ]
-        mapped = [part for part in parts if self._find_mapped(part) is not None]
-        for part in mapped:
-            self.put(part)
-        others = [part for part in parts if part not in mapped]
-        if not others:
+        for index, part in enumerate(parts):
+            if part.text and (mapped := self._find_mapped(part)) and mapped.part:
+                self._put_mapped(mapped.field, part)
+                parts[index] = replace(part, text="")
+        whole = replace(value, text=_compose_address([part.text for part in parts]))
+        if not whole.text:
             return
         streets = self._list_fields(Place("ADR", "street"))
-        if self._has_address:
-            self._warn(value)
+        if mapped := self._find_mapped(whole):
+            self._put_mapped(mapped.field, whole)
+        elif self._has_address:
+            self._warn(whole)
         elif self._list_fields(Place("ADR", "city")) or self._list_fields(Place("ADR", "zip")):
-            for part in others:
+            for part in filter(lambda each: each.text, parts):
                 self._put_by_name(part)
         elif streets:
-            self._join(streets[0], value)
+            self._join(streets[0], whole)
         else:
-            self._warn(value)
+            self._warn(whole)
         self._has_address = True
 
     def _list_fields(self, place: Place) -> list[str]:
