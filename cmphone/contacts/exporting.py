@@ -5,9 +5,11 @@ What of them somebody may view is decided before: nothing else is given to this 
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from cmphone.contacts.configuration import GroupRules
 from cmphone.contacts.models import Contact, ContactKind
@@ -18,9 +20,15 @@ CHUNK = 500
 Pairs = Sequence[tuple[Contact, Contact | None]]
 
 
-def export_csv(
-    contacts: QuerySet[Contact], *, rules: GroupRules, viewable: Collection[int], delimiter: str
-) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A file on its way out, text by text, and the headers that go with it."""
+
+    text: Iterator[str]
+    headers: Mapping[str, str]
+
+
+def export_csv(contacts: QuerySet[Contact], *, rules: GroupRules, viewable: Collection[int], delimiter: str) -> Export:
     """Return the contacts of one customer group as CSV, whose header has the internal names of the fields.
 
     `viewable`: the customer groups that who gets it may view.  Read from the database when it is called: what fails
@@ -29,21 +37,34 @@ def export_csv(
     columns = _list_columns(rules)
     chunks = _read(contacts.filter(customer_group_id=rules.id), viewable)
     lines = ([_write_line(contact, company, columns, rules) for contact, company in chunk] for chunk in chunks)
-    return write_csv(chain([[columns]], lines), delimiter=delimiter)
+    text = write_csv(chain([[columns]], lines), delimiter=delimiter)
+    return Export(text, _make_headers("text/csv", f"{rules.name}-{timezone.localdate()}.csv"))
 
 
 def export_vcards(
     contacts: QuerySet[Contact], *, groups: Mapping[int, GroupRules], viewable: Collection[int], version: Version
-) -> Iterator[str]:
+) -> Export:
     """Return the contacts of these customer groups as vCards, likewise."""
     chunks = _read(contacts.filter(customer_group_id__in=groups), viewable)
-    return (
+    text = (
         "".join(
             write_card(contact, rules=groups[contact.customer_group_id], company=company, version=version)
             for contact, company in chunk
         )
         for chunk in chunks
     )
+    names = [rules.name for rules in groups.values()]
+    name = names[0] if len(names) == 1 else "contacts"
+    return Export(text, _make_headers("text/vcard", f"{name}-{timezone.localdate()}.vcf"))
+
+
+def _make_headers(media: str, name: str) -> dict[str, str]:
+    return {
+        "Content-Type": f"{media}; charset=utf-8",
+        "Content-Disposition": f'attachment; filename="{name}"',
+        # Nobody in between keeps it.
+        "Cache-Control": "private, no-store",
+    }
 
 
 # --- reading ---
