@@ -9,6 +9,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -212,13 +213,13 @@ class Seen:
 def ask(client: Client, request: Ask, headers: dict[str, str]) -> Seen:
     """Make a request, and take back all that it did."""
     extra = {"content_type": "application/json"} if request.pattern.startswith("api/") and request.body else {}
-    cookies = client.cookies.copy()
+    cookies = deepcopy(client.cookies)
     # It has a limit.
     connection.queries_log.clear()
     with transaction.atomic():
         with CaptureQueriesContext(connection) as captured:
             response = getattr(client, request.method)(request.path, request.body, headers=headers, **extra)
-        body = b"".join(response) if response.streaming else response.content  # type: ignore[attr-defined]
+        body = b"".join(response) if response.streaming else response.content
         transaction.set_rollback(True)
     client.cookies = cookies
     unsettled = {"X-Request-ID", "Set-Cookie", "Content-Length", "ETag", "Last-Modified", "Expires"}
