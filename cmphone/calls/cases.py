@@ -98,7 +98,8 @@ def create_case(
             "queue": find_queue(list_queues(user), queue),
             # It is one line wherever it is shown.
             "subject": " ".join(subject.split()),
-            "description": description.strip(),
+            # A browser sends line ends of its own.
+            "description": description.replace("\r\n", "\n").strip(),
         }
         if errors := find_case_errors(**said):
             raise ValidationError(errors)
