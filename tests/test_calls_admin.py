@@ -149,6 +149,9 @@ def test_a_case_is_added_from_the_page_of_its_contact(
     form = client.get(link).context["adminform"].form
     assert form["contact"].value() == str(contact.pk)
     assert list(form.fields["queue"].queryset) == [queue]
+    # There is no other one to choose.
+    assert form["queue"].value() == queue.pk
+    assert client.get(case_url("add")).context["adminform"].form["queue"].value() is None
     client.post(link, case_form(contact, queue, subject=" Printer\tburns ", description="Since noon."))
 
     case = Case.objects.get()

@@ -70,8 +70,10 @@ def build_case_form(*, user: User, groups: list[int], contact: Contact | None) -
         queryset=list_contacts(user).filter(customer_group__in=groups),
         widget=AutocompleteSelect(Case._meta.get_field("contact"), admin.site),
     )
+    offered = list_queues(user, contact.customer_group_id if contact else None)
+    first_two = list(offered[:2])
     queues = forms.ModelChoiceField(
-        label=capfirst(_("queue")), queryset=list_queues(user, contact.customer_group_id if contact else None)
+        label=capfirst(_("queue")), queryset=offered, initial=first_two[0] if len(first_two) == 1 else None
     )
     return type("CaseForm", (CaseForm,), {"contact": contacts, "queue": queues})
 
