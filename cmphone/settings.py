@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "cmphone.properties",
     "cmphone.access",
     "cmphone.contacts",
+    "cmphone.calls",
     "cmphone.monitoring",
     "cmphone.api",
     "cmphone.web",

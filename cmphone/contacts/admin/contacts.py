@@ -111,7 +111,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> tuple[QuerySet[Contact], bool]:
         search_term = search_term.replace("\x00", "")
         is_choice = request.resolver_match is not None and request.resolver_match.url_name == "autocomplete"
-        if is_choice:
+        if is_choice and request.GET.get("field_name") == "company":
             # The choice of a person's company.
             group_id = request.GET.get("customer_group", "")
             queryset = queryset.filter(kind=ContactKind.COMPANY)
