@@ -166,7 +166,7 @@ def _list_in_templates(edits: Sequence[FieldEdit], templates: AllTemplates) -> I
         elif edit.edit == Edit.RENAME:
             for reference in list_references(templates, kind=edit.kind, field=edit.after):
                 yield _(
-                    "A display name uses %(new)s already: %(place)s. Leave %(name)s there, it is renamed with the field."
+                    "A display name uses %(new)s already: %(place)s. Write %(name)s: it is renamed with the field."
                 ) % {"new": edit.after, "name": edit.name, "place": describe_reference(reference)}
             for source in list_sources(templates):
                 try:

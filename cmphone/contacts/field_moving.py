@@ -10,7 +10,7 @@ it again, and cannot bring back what was moved.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -54,8 +54,8 @@ and c.customer_group_id = %(group)s and c.kind = %(kind)s and c.id > %(after)s a
 _RENAME_HISTORY = f"""
 update contacts_contactchange h
 set changes = (h.changes - %(old)s::text) || jsonb_build_object(%(new)s::text, h.changes -> %(old)s) {_OF_HISTORY}
-"""
-_CLEAR_HISTORY = f"update contacts_contactchange h set changes = h.changes - %(old)s::text {_OF_HISTORY}"
+"""  # noqa: S608
+_CLEAR_HISTORY = f"update contacts_contactchange h set changes = h.changes - %(old)s::text {_OF_HISTORY}"  # noqa: S608
 
 
 def finish_field_changes(progress: Callable[[str], None] | None = None) -> int:
@@ -65,6 +65,28 @@ def finish_field_changes(progress: Callable[[str], None] | None = None) -> int:
     """
     ids = list(FieldChange.objects.filter(finished_at=None).order_by("id").values_list("id", flat=True))
     return sum(_finish(id, progress or logger.info) for id in ids)
+
+
+def finish_without_contacts(changes: Sequence[FieldChange]) -> list[FieldChange]:
+    """Do at once what concerns no contact, and return the other changes.
+
+    In the transaction that started them: until it ends, nobody makes a contact.
+    """
+    of_contacts = []
+    for change in changes:
+        if Contact.objects.filter(customer_group__contact_model=change.contact_model, kind=change.object).exists():
+            of_contacts.append(change)
+            continue
+        while change.finished_at is None:
+            _advance(change)
+    return of_contacts
+
+
+def _advance(change: FieldChange) -> None:
+    if change.step == FieldStep.SWITCH:
+        _switch(change)
+    else:
+        _do_batch(change)
 
 
 def _finish(id: int, progress: Callable[[str], None]) -> bool:
@@ -78,10 +100,7 @@ def _finish(id: int, progress: Callable[[str], None]) -> bool:
             if change.finished_at is not None:
                 return True
             # That it is deleted meanwhile, with its contact model, is noticed at the next look.
-            if change.step == FieldStep.SWITCH:
-                _switch(change)
-            else:
-                _do_batch(change)
+            _advance(change)
             what = {"change": str(change), "done": change.done, "total": max(change.done, change.total)}
             progress(_("%(change)s: %(done)d of %(total)d contacts.") % what)
         return False
@@ -155,7 +174,7 @@ def _end_step(change: FieldChange) -> None:
         return
     if left := _find_left(change):
         # One that was passed over; alone, since it may be waited for.
-        _write(change, [left])
+        change.changed += _write(change, [left])
     else:
         change.finished_at = timezone.now()
 
