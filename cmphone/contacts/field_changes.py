@@ -115,20 +115,20 @@ def hash_edits(model: ContactModel, edits: Sequence[FieldEdit]) -> str:
 
 def find_obstacles(model: ContactModel, edits: Sequence[FieldEdit], templates: AllTemplates) -> list[str]:
     """Return why these changes cannot be made, in sentences.  `templates`: as they will be."""
-    return [*_list_unfinished(model, edits), *_list_taken(edits), *_list_in_templates(edits, templates)]
+    return [*list_unfinished(model, edits), *_list_taken(edits), *_list_in_templates(edits, templates)]
 
 
-def _list_unfinished(model: ContactModel, edits: Sequence[FieldEdit]) -> Iterator[str]:
+def list_unfinished(model: ContactModel, edits: Sequence[FieldEdit]) -> Iterator[str]:
+    """Yield which changes that are not finished yet need the names that these ones need."""
     for change in FieldChange.objects.filter(contact_model=model, finished_at=None).order_by("id"):
         names = {change.name, change.new_name} - {""}
         for edit in edits:
             if edit.kind == change.object and {edit.name, *_target(edit)} & names and edit.edit not in _SETTINGS:
-                yield describe_unfinished(change)
+                yield _describe_unfinished(change)
                 break
 
 
-def describe_unfinished(change: FieldChange) -> str:
-    """Say why the names of an unfinished change are not free."""
+def _describe_unfinished(change: FieldChange) -> str:
     what = {"kind": change.get_object_display(), "name": change.name, "new": change.new_name}
     if change.action == FieldAction.RENAME:
         return _("The %(kind)s field %(name)s is still being renamed to %(new)s. Wait until that is done.") % what
