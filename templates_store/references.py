@@ -117,7 +117,7 @@ def _find(tree: nodes.Template, name: str, owner: str) -> Iterator[nodes.Node]:
                 yield node
 
 
-_before = {nodes.Name: "", nodes.Getattr: r"\.\s*", nodes.Getitem: r"\[\s*['\"]"}
+_before: Mapping[type[nodes.Node], str] = {nodes.Name: "", nodes.Getattr: r"\.\s*", nodes.Getitem: r"\[\s*['\"]"}
 
 
 def _start(text: str, node: nodes.Node, name: str) -> int:

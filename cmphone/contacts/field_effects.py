@@ -83,6 +83,8 @@ def _find_effect(edit: FieldEdit, rules: Mapping[int, GroupRules], user: User, l
     match edit.edit:
         case Edit.ADD:
             return Effect(edit, [], hidden=sum(counts.values()))
+        case Edit.REMOVE:
+            return Effect(edit, shown, lost=_count_lost(edit, ids))
         case Edit.RENAME:
             return Effect(edit, shown, hidden=sum(count_values(ids, edit.kind, edit.after).values()))
         case Edit.DIALABLE if edit.after:

@@ -11,6 +11,7 @@ it again, and cannot bring back what was moved.
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -143,7 +144,7 @@ def _write(change: FieldChange, ids: list[int]) -> int:
     """Return how many contacts had a value there that counts."""
     with connection.cursor() as cursor:
         if change.step == FieldStep.COPY:
-            names = {"old": change.name, "new": change.new_name, "ids": ids}
+            names: dict[str, Any] = {"old": change.name, "new": change.new_name, "ids": ids}
             cursor.execute(f"{_COPY} and c.id = any(%(ids)s)", names)
         else:
             cursor.execute(_CLEAR, {"key": _key_to_clear(change), "ids": ids})
@@ -157,7 +158,7 @@ def _rewrite_history(change: FieldChange, group: int, after: int, last: int) -> 
 
     Also that of contacts which were passed over: nothing writes the old name into it any more.
     """
-    place = {"group": group, "kind": change.object, "after": after, "last": last}
+    place: dict[str, Any] = {"group": group, "kind": change.object, "after": after, "last": last}
     keys = {"old": f"fields/{change.name}", "new": f"fields/{change.new_name}"}
     with connection.cursor() as cursor:
         cursor.execute(_CLEAR_HISTORY if change.action == FieldAction.REMOVE else _RENAME_HISTORY, place | keys)
@@ -206,7 +207,12 @@ def _switch(change: FieldChange) -> None:
             groups = list(
                 CustomerGroup.objects.filter(contact_model=change.contact_model_id).values_list("id", flat=True)
             )
-            values = {"old": change.name, "new": change.new_name, "groups": groups, "kind": change.object}
+            values: dict[str, Any] = {
+                "old": change.name,
+                "new": change.new_name,
+                "groups": groups,
+                "kind": change.object,
+            }
             cursor.execute(f"{_COPY} and c.customer_group_id = any(%(groups)s) and c.kind = %(kind)s", values)
         field.name = change.new_name
         field.save(update_fields=["name"])

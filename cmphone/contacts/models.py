@@ -157,7 +157,7 @@ class FieldStep(models.TextChoices):
 
     COPY = "copy", _("values are copied to the new name")
     SWITCH = "switch", _("the new name comes into force")
-    CLEAR = "clear", _("values under the old name are deleted")
+    CLEAR = "clear", _("old values are deleted")
 
 
 class FieldChange(models.Model):

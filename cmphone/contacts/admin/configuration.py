@@ -118,7 +118,8 @@ class ContactFieldFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
 
     def read_initial_states(self) -> list[FieldState]:
         """Return the fields as they were when they were read for this page."""
-        return [form.read_initial_state() for form in self.initial_forms]
+        forms: list[Any] = self.initial_forms
+        return [form.read_initial_state() for form in forms]
 
     def find_hidden(self) -> set[tuple[str, str]]:
         """Return kind and name of the new fields whose name contacts have values under, of an earlier field."""
@@ -127,7 +128,8 @@ class ContactFieldFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
         return {(each.kind, each.name) for each in new if count_values(groups, each.kind, each.name)}
 
     def _kept_forms(self) -> list[ContactFieldForm]:
-        return [form for form in self.forms if form.cleaned_data.get("name") and not form.cleaned_data.get("DELETE")]
+        forms: list[Any] = self.forms
+        return [form for form in forms if form.cleaned_data.get("name") and not form.cleaned_data.get("DELETE")]
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
         return {**super().get_form_kwargs(index), "has_contacts": bool(self._used_kinds())}
@@ -296,7 +298,6 @@ class ContactModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             **describe_question(question, model, require_user(request)),
             "title": gettext("Change fields that contacts have"),
             "opts": self.opts,
-            "media": self.media,
             "model": model,
             "sent": [(name, value) for name, values in kept.items() for value in values],
         }

@@ -304,7 +304,8 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Show who changed what of the contact.  The log of the administration has no values."""
         contact = self.get_object(request, unquote(object_id))
         if contact is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+            answer: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+            return answer
         if not self.has_view_permission(request, contact):
             raise PermissionDenied
         rules = get_current_configuration().groups[contact.customer_group_id]
@@ -314,7 +315,6 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "title": gettext("History: %s") % contact.name,
             "object": contact,
             "opts": self.opts,
-            "media": self.media,
             "module_name": capfirst(str(self.opts.verbose_name_plural)),
             "rows": rows,
             "events": events,

@@ -59,7 +59,8 @@ class DisplayNamesForm(forms.ModelForm):  # type: ignore[type-arg]
 class DisplayNamesFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
     def read_templates(self) -> dict[tuple[str, str], Templates]:
         """Return the templates of a page that was sent, by object and language."""
-        kept = (form for form in self.forms if form.cleaned_data.get("object") and not form.cleaned_data.get("DELETE"))
+        forms: list[Any] = self.forms
+        kept = (form for form in forms if form.cleaned_data.get("object") and not form.cleaned_data.get("DELETE"))
         return {(form.instance.object, form.instance.language): form.read_templates() for form in kept}
 
 

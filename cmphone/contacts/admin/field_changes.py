@@ -128,6 +128,8 @@ def _sentences(effect: Effect) -> Iterator[str]:
                 "The field is gone at once. Its values are deleted for good in the background, from the history of the "
                 "contacts, too."
             )
+            if effect.lost:
+                yield _say_lost(effect.lost)
         case Edit.DIALABLE if effect.numbers:
             yield gettext("The values are shown as dial links, and stay as they were typed.")
             yield from _say_unreadable(effect.numbers)
@@ -137,9 +139,13 @@ def _sentences(effect: Effect) -> Iterator[str]:
             yield _count("%s number will find somebody.", "%s numbers will find somebody.", effect.numbers.numbers)
             yield from _say_unreadable(effect.numbers)
         case Edit.INDEXED if effect.lost is not None:
-            yield _count("%s number finds nobody any more.", "%s numbers find nobody any more.", effect.lost)
+            yield _say_lost(effect.lost)
         case Edit.INDEXED:
             yield gettext("The numbers find others than before; how many numbers there are does not change.")
+
+
+def _say_lost(count: int) -> str:
+    return _count("%s number finds nobody any more.", "%s numbers find nobody any more.", count)
 
 
 def _say_unreadable(numbers: Numbers) -> Iterator[str]:

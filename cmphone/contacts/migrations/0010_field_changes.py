@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("copy", "values are copied to the new name"),
                             ("switch", "the new name comes into force"),
-                            ("clear", "values under the old name are deleted"),
+                            ("clear", "old values are deleted"),
                         ],
                         max_length=10,
                         verbose_name="step",
