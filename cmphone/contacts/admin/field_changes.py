@@ -103,14 +103,15 @@ def _title(edit: FieldEdit, labels: Mapping[tuple[str, str], str]) -> str:
 
 
 def _sentences(effect: Effect) -> Iterator[str]:
-    edit = effect.edit
+    edit, hidden = effect.edit, group_digits(effect.hidden)
     match edit.edit:
         case Edit.ADD:
-            yield _count(
+            text = ngettext(
                 "%s contact still has a value under this name, of an earlier field. It will be shown again.",
                 "%s contacts still have a value under this name, of an earlier field. They will be shown again.",
                 effect.hidden,
             )
+            yield text % hidden
             yield gettext("If that is not wanted, choose another name, or save, and remove the field once.")
         case Edit.RENAME:
             yield gettext(
@@ -118,11 +119,12 @@ def _sentences(effect: Effect) -> Iterator[str]:
                 "nobody sees a contact without its value. Programs that name the field have to use the new name then."
             )
             if effect.hidden:
-                yield _count(
+                text = ngettext(
                     "%s contact has a value under the new name, of an earlier field. It is deleted.",
                     "%s contacts have a value under the new name, of an earlier field. They are deleted.",
                     effect.hidden,
                 )
+                yield text % hidden
         case Edit.REMOVE:
             yield gettext(
                 "The field is gone at once. Its values are deleted for good in the background, from the history of the "
@@ -136,7 +138,9 @@ def _sentences(effect: Effect) -> Iterator[str]:
         case Edit.DIALABLE:
             yield gettext("The values are not shown as dial links any more, and stay as they are.")
         case Edit.INDEXED if effect.numbers:
-            yield _count("%s number will find somebody.", "%s numbers will find somebody.", effect.numbers.numbers)
+            count = effect.numbers.numbers
+            text = ngettext("%s number will find somebody.", "%s numbers will find somebody.", count)
+            yield text % group_digits(count)
             yield from _say_unreadable(effect.numbers)
         case Edit.INDEXED if effect.lost is not None:
             yield _say_lost(effect.lost)
@@ -145,22 +149,19 @@ def _sentences(effect: Effect) -> Iterator[str]:
 
 
 def _say_lost(count: int) -> str:
-    return _count("%s number finds nobody any more.", "%s numbers find nobody any more.", count)
+    text = ngettext("%s number finds nobody any more.", "%s numbers find nobody any more.", count)
+    return text % group_digits(count)
 
 
 def _say_unreadable(numbers: Numbers) -> Iterator[str]:
     if not numbers.is_complete:
-        yield gettext("There are more values than are read for this page: only the first %s were.") % group_digits(
-            numbers.values
-        )
+        text = gettext("There are more values than are read for this page: only the first %s were.")
+        yield text % group_digits(numbers.values)
     if numbers.unreadable:
-        yield _count(
+        text = ngettext(
             "%s value cannot be read as a number.", "%s values cannot be read as a number.", numbers.unreadable
         )
-
-
-def _count(one: str, many: str, count: int) -> str:
-    return ngettext(one, many, count) % group_digits(count)
+        yield text % group_digits(numbers.unreadable)
 
 
 # --- the file of the values that go ---
