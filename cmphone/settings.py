@@ -243,6 +243,12 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15},
     },
     "remove old versions of popups": {"task": "templates_store.tasks.remove_old_popups", "schedule": 3600.0},
+    "move values of renamed fields and delete those of removed ones": {
+        "task": "cmphone.contacts.tasks.finish_field_changes",
+        "schedule": 15.0,
+        # Those that waited for a worker would only find that the first of them is at it.
+        "options": {"expires": 15},
+    },
     "rebuild what a changed setting affects": {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
