@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 from cmphone.contacts.models import ContactField, ContactKind, CustomerGroup, Subject, choose_label
+from cmphone.contacts.pages import Pages
 from cmphone.properties import registry
 from cmphone.properties.selectors import get_versions, load_properties
 from numbering import countries
@@ -157,6 +158,12 @@ class Configuration:
     def make_dial_uri(self, dialling: Dialling) -> str | None:
         """Return the link that dials, or None for what cannot be dialled."""
         return f"{self.properties[registry.DIAL_URI_SCHEME]}:{dialling.string}" if dialling.string else None
+
+    @cached_property
+    def pages(self) -> Pages:
+        """Return where the pages about contacts are."""
+        names = (registry.CONTACT_PAGE, registry.NEW_CONTACT_PAGE, registry.NEW_CASE_PAGE)
+        return Pages(*(self.properties[name] for name in names))
 
     @cached_property
     def rest_session_timeout(self) -> timedelta:
