@@ -193,6 +193,15 @@ def get_current_configuration() -> Configuration:
     return get_configuration(get_versions()[0])
 
 
+def keep_configuration(version: str) -> None:
+    """Let this process keep the configuration at `version`, which it may have loaded inside a transaction only.
+
+    No query where it has that one.
+    """
+    if not connection.in_atomic_block:
+        get_configuration(version)
+
+
 def _load() -> Configuration:
     version, _ = get_versions()
     while True:
