@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
+from cmphone.contacts.configuration import get_configuration
 from cmphone.contacts.models import Contact, CustomerGroup
-from cmphone.contacts.services import ContactDraft, get_configuration, save_configuration, save_contacts
+from cmphone.contacts.services import ContactDraft, save_configuration, save_contacts
 from cmphone.webhooks.models import Delivery, EventKind, Webhook
 from cmphone.webhooks.services import Event, announce, save_webhook
 from tests.make import TESTS, make_company, make_customer_group, make_person
@@ -44,7 +45,7 @@ def change(contact: Contact, **values: object) -> Contact:
         contact.kind,
         company=contact.company,
         contact=contact,
-        **facts,  # type: ignore[arg-type]
+        **facts,
     )
     return save_contacts([draft], by=TESTS)[0]
 

@@ -141,8 +141,8 @@ def _take(at_most: int) -> list[Taken]:
         return []
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_TAKE, [at_most, LEASE.total_seconds()])
-        rows: list[list[Any]] = cursor.fetchall()
-    return [Taken(*row[:-1], data=orjson.loads(row[-1])) for row in rows]
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return [Taken(*(*row[:-1], orjson.loads(row[-1]))) for row in rows]
 
 
 def _list_secrets(webhooks: Iterable[int]) -> dict[int, tuple[str, list[str]]]:
