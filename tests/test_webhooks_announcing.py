@@ -23,7 +23,7 @@ def make_webhook(
     name: str = "crm", *groups: CustomerGroup, events: list[str] | None = None, **values: object
 ) -> Webhook:
     webhook = Webhook(name=name, url="https://crm.example.com/hook", events=events or ALL, **values)
-    return save_webhook(webhook, customer_groups=[group.pk for group in groups])
+    return save_webhook(webhook, customer_groups=[group.pk for group in groups] or None)
 
 
 def told() -> list[tuple[str, str, str]]:

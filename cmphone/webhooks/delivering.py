@@ -152,7 +152,12 @@ def _list_secrets(webhooks: Iterable[int]) -> dict[int, tuple[str, list[str]]]:
     return {each.pk: (each.url, each.list_secrets(now)) for each in Webhook.objects.filter(pk__in=ids)} if ids else {}
 
 
-def write_body(taken: Taken) -> bytes:
+def describe_event(delivery: Taken | Delivery) -> str:
+    """Return what is sent, for people to read."""
+    return orjson.dumps(orjson.loads(write_body(delivery)), option=orjson.OPT_INDENT_2).decode()
+
+
+def write_body(taken: Taken | Delivery) -> bytes:
     """Return what is sent: what happened to what, and where one may ask more."""
     data: dict[str, object] = {}
     if taken.kind != TEST_KIND:

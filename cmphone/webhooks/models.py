@@ -52,10 +52,12 @@ class Webhook(models.Model):
         blank=True,
         related_name="+",
         verbose_name=_("customer groups"),
-        help_text=_("Only what happens in these is told. None: what happens in any."),
+        help_text=_("Only what happens in these is told."),
     )
-    # Beside them, as the last of them may be deleted: what was meant for one group must not go on for all.
-    is_for_all_groups = models.BooleanField(default=True, editable=False)
+    # Said, and not meant by naming none: the last of them may be deleted.
+    is_for_all_groups = models.BooleanField(
+        _("all customer groups"), default=True, help_text=_("Those that are made later, too.")
+    )
     is_active = models.BooleanField(_("active"), default=True)
     pause_reason = models.CharField(max_length=10, choices=PauseReason.choices, blank=True, editable=False)
     secret = models.CharField(max_length=100, editable=False)

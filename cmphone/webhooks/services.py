@@ -100,15 +100,15 @@ def find_url_error(url: str) -> str | None:
 
 
 @transaction.atomic
-def save_webhook(webhook: Webhook, *, customer_groups: Collection[int]) -> Webhook:
-    """Make or change a webhook, for these customer groups or, with none, for all.  A new one gets its secret.
+def save_webhook(webhook: Webhook, *, customer_groups: Collection[int] | None) -> Webhook:
+    """Make or change a webhook, for these customer groups or, with None, for all.  A new one gets its secret.
 
     One that was paused and is active now begins anew, without failures.  Raises ValidationError.
     """
     if message := find_url_error(webhook.url):
         raise ValidationError({"url": message})
     now = timezone.now()
-    webhook.is_for_all_groups = not customer_groups
+    webhook.is_for_all_groups = customer_groups is None
     # Not what is counted or changed meanwhile.
     fields = ["name", "url", "events", "is_active", "is_for_all_groups"]
     if webhook.is_active and webhook.pause_reason:
@@ -120,7 +120,7 @@ def save_webhook(webhook: Webhook, *, customer_groups: Collection[int]) -> Webho
         webhook.save()
     else:
         webhook.save(update_fields=fields)
-    webhook.customer_groups.set(customer_groups)
+    webhook.customer_groups.set(customer_groups or [])
     hasten(SEND_TASK)
     return webhook
 
