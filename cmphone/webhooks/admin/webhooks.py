@@ -13,6 +13,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -23,7 +24,7 @@ from cmphone.webhooks.services import change_secret, find_url_error, save_webhoo
 
 class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
     events = forms.MultipleChoiceField(
-        label=_("events"), choices=EventKind.choices, widget=forms.CheckboxSelectMultiple
+        label=capfirst(_("events")), choices=EventKind.choices, widget=forms.CheckboxSelectMultiple
     )
 
     class Meta:
@@ -93,6 +94,13 @@ class WebhookAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         until = timezone.localtime(webhook.secret_changed_at + PREVIOUS_SECRET_LASTS)
         more = gettext("the one before signs along until %s") % date_format(until, "SHORT_DATETIME_FORMAT")
         return f"{text}; {more}"
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "customer_groups" and field is not None:
+            # They are made on their own page.
+            field.widget.can_add_related = False
+        return field
 
     # --- writing ---
 
