@@ -94,8 +94,8 @@ def save_contacts(drafts: Sequence[ContactDraft], *, by: Author) -> list[Contact
             _index([each for each in changed if each.is_indexed_anew], write=replace_entries)
             _rename_persons([each.contact for each in changed if each.contact.kind == ContactKind.COMPANY], groups)
             announce(
-                [_tell(each.contact, EventKind.CONTACT_CREATED) for each in new]
-                + [_tell(each.contact, EventKind.CONTACT_CHANGED) for each in changed]
+                [tell(each.contact, EventKind.CONTACT_CREATED) for each in new]
+                + [tell(each.contact, EventKind.CONTACT_CHANGED) for each in changed]
             )
         keep_configuration(str(version))
     except IntegrityError as error:
@@ -105,7 +105,8 @@ def save_contacts(drafts: Sequence[ContactDraft], *, by: Author) -> list[Contact
     return [each.contact for each in written]
 
 
-def _tell(contact: Contact, kind: EventKind) -> Event:
+def tell(contact: Contact, kind: EventKind) -> Event:
+    """Return what webhooks are told of a contact."""
     told = {"external_id": contact.external_id, "version": contact.version}
     return Event(kind, str(contact.pk), contact.customer_group_id, told)
 
