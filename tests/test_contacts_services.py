@@ -32,6 +32,7 @@ from tests.make import (
     make_customer_group,
     make_person,
     make_user,
+    save_again,
 )
 
 pytestmark = pytest.mark.django_db

@@ -1,7 +1,5 @@
 """/api/v1/customer-groups: what the caller may see, with rights and fields."""
 
-from collections.abc import Mapping
-
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -10,7 +8,7 @@ from rest_framework.views import APIView
 
 from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
-from cmphone.contacts.configuration import Configuration, GroupRules, get_current_configuration
+from cmphone.contacts.configuration import GroupRules, get_current_configuration
 from cmphone.contacts.models import ContactKind, IndexScope, choose_label
 from cmphone.contacts.selectors import Rights, get_rights
 
@@ -99,9 +97,3 @@ def describe_rights(rights: Rights, group: GroupRules, language: str) -> dict[st
             for field in fields
         ],
     }
-
-
-def find_group(configuration: Configuration, rights: Mapping[int, Rights], named: str) -> GroupRules | None:
-    """Return the customer group of this id or internal name, or None when there is none that the caller may see."""
-    mine = [group for id, group in configuration.groups.items() if id in rights]
-    return next((group for group in mine if named in {str(group.id), group.name}), None)

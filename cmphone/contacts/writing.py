@@ -22,7 +22,7 @@ class Author(NamedTuple):
 
     @property
     def columns(self) -> tuple[int | None, str, str]:
-        return (self.user and self.user.pk, self.user.username if self.user else "", self.way.value)
+        return (self.user.pk, self.user.username, self.way.value) if self.user else (None, "", self.way.value)
 
 
 _IDS = "select nextval(pg_get_serial_sequence('contacts_contact', 'id')) from generate_series(1, %s)"

@@ -4,8 +4,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from cmphone import demo
-from cmphone.contacts.csv_import import Finding, import_contacts
+from cmphone.contacts.csv_import import import_contacts
 from cmphone.contacts.csv_reading import open_csv
+from cmphone.contacts.importing import Finding
 from cmphone.contacts.models import CustomerGroup, Way
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.contacts.site_file import apply_site

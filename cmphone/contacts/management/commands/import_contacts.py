@@ -16,8 +16,9 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from cmphone.contacts.csv_import import BATCH, Finding, Totals, import_contacts
+from cmphone.contacts.csv_import import import_contacts
 from cmphone.contacts.csv_reading import CsvFile, open_csv
+from cmphone.contacts.importing import BATCH, Finding, Totals
 from cmphone.contacts.models import CustomerGroup, Way
 from cmphone.contacts.writing import Author
 from cmphone.problems import InvalidRequest
@@ -117,6 +118,7 @@ class Command(BaseCommand):
             "companies_made": _("companies made for their persons"),
             "unreadable_numbers": _("numbers that cannot be read"),
             "impossible_numbers": _("impossible numbers"),
+            "duplicates": _("possible duplicates"),
         }
         for name, count in asdict(totals).items():
             self.stdout.write(f"{count:>9,}  {labels[name]}")
