@@ -15,9 +15,6 @@ from django.utils.translation import gettext as _
 
 from cmphone.problems import Unavailable
 
-# In seconds: for the network and the encryption, and for every answer.
-CONNECTING = 10
-ANSWERING = 30
 PORTS = {"ldap": 389, "ldaps": 636}
 # The request of RFC 4511, 4.14.1, and the tags of what answers it.
 _START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"
@@ -27,6 +24,15 @@ _CHUNK = 65_536
 
 class DirectoryFailed(Unavailable):
     """A directory could not be read, or not to its end; `detail` says why, and never the password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds are waited: for the network and the encryption, for every answer, and for all of it."""
+
+    connecting: float = 10
+    answering: float = 30
+    reading: float = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class DirectoryServer:
     ca_certificates: str = ""
     bind_dn: str = ""
     password: str = field(default="", repr=False)
+    patience: Patience = Patience()
 
     @property
     def is_encrypted(self) -> bool:
@@ -55,7 +62,7 @@ def open_line(server: DirectoryServer) -> socket.socket:
     host = parts.hostname or ""
     what: dict[str, object] = {"uri": server.uri}
     try:
-        line = socket.create_connection((host, parts.port or PORTS[parts.scheme]), CONNECTING)
+        line = socket.create_connection((host, parts.port or PORTS[parts.scheme]), server.patience.connecting)
     except TimeoutError:
         raise DirectoryFailed(_("The directory at %(uri)s does not answer in time.") % what) from None
     except OSError as error:
@@ -86,7 +93,7 @@ def open_line(server: DirectoryServer) -> socket.socket:
         raise DirectoryFailed(_("%(uri)s does not agree on an encrypted connection.") % what) from None
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    threading.Thread(target=_carry, args=(encrypted, theirs), name="directory-line", daemon=True).start()
+    threading.Thread(target=_carry, args=(encrypted, theirs, server.patience), name="directory-line", daemon=True).start()
     return ours
 
 
@@ -97,7 +104,7 @@ def _make_context(server: DirectoryServer) -> ssl.SSLContext:
     return context
 
 
-def _carry(encrypted: ssl.SSLSocket, plain: socket.socket) -> None:
+def _carry(encrypted: ssl.SSLSocket, plain: socket.socket, patience: Patience) -> None:
     """Carry what comes on either side to the other one, until one of them ends.  Who waits for too long ends his."""
     try:
         with encrypted, plain, selectors.DefaultSelector() as selector:
@@ -108,7 +115,7 @@ def _carry(encrypted: ssl.SSLSocket, plain: socket.socket) -> None:
                 if plain in ready:
                     if not (data := plain.recv(_CHUNK)):
                         return
-                    encrypted.settimeout(ANSWERING)
+                    encrypted.settimeout(patience.answering)
                     encrypted.sendall(data)
                 if encrypted in ready:
                     # A record may have come in part, or hold nothing for us.

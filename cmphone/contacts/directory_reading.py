@@ -13,12 +13,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from cmphone.contacts import directory_line
-from cmphone.contacts.directory_line import DirectoryFailed, DirectoryServer, open_line
+from cmphone.contacts.directory_line import DirectoryFailed, DirectoryServer, Patience, open_line
 from cmphone.contacts.directory_mapping import Entry
 
-# In seconds, for all of a directory.
-READING = 3_600
 PAGE = 500
 
 
@@ -42,7 +39,7 @@ def read_entries(
     with _explaining(ldap, server, search):
         connection = _connect(ldap, server)
         try:
-            yield from _read_pages(ldap, connection, search, attributes, limit)
+            yield from _read_pages(ldap, connection, search, attributes, limit, server.patience)
         finally:
             # One that broke off cannot be told goodbye.
             with contextlib.suppress(ldap.LDAPError):
@@ -74,17 +71,22 @@ def _connect(ldap: Any, server: DirectoryServer) -> Any:
     connection = ldap.initialize("ldap://directory", fileno=line.detach())
     connection.set_option(ldap.OPT_PROTOCOL_VERSION, 3)
     connection.set_option(ldap.OPT_REFERRALS, 0)
-    connection.set_option(ldap.OPT_TIMEOUT, directory_line.ANSWERING)
+    connection.set_option(ldap.OPT_TIMEOUT, server.patience.answering)
     connection.simple_bind_s(server.bind_dn, server.password)
     return connection
 
 
 def _read_pages(
-    ldap: Any, connection: Any, search: DirectorySearch, attributes: list[str], limit: int | None
+    ldap: Any,
+    connection: Any,
+    search: DirectorySearch,
+    attributes: list[str],
+    limit: int | None,
+    patience: Patience,
 ) -> Iterator[tuple[str, Entry]]:
     size = min(PAGE, limit or PAGE)
     scope = ldap.SCOPE_SUBTREE if search.is_deep else ldap.SCOPE_ONELEVEL
-    give_up_at = time.monotonic() + READING
+    give_up_at = time.monotonic() + patience.reading
     count, cookie = 0, b""
     while True:
         # Not critical: a server that knows no pages sends everything at once.
@@ -93,9 +95,9 @@ def _read_pages(
         kind = None
         while kind != ldap.RES_SEARCH_RESULT:
             # One by one, so that no more of them are kept than one.
-            kind, entries, _id, controls = connection.result3(message, all=0, timeout=directory_line.ANSWERING)
+            kind, entries, _id, controls = connection.result3(message, all=0, timeout=patience.answering)
             if time.monotonic() > give_up_at:
-                raise DirectoryFailed(_("Reading the directory took longer than %d minutes.") % (READING // 60))
+                raise DirectoryFailed(_("Reading the directory took longer than %d seconds.") % patience.reading)
             # Whatever else comes are references to other servers.
             if kind == ldap.RES_SEARCH_ENTRY:
                 for dn, values in entries:
