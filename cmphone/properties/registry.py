@@ -81,6 +81,7 @@ SESSION_TIMEOUT = "server.session.timeout"
 REST_SESSION_TIMEOUT = "server.session.timeout.REST"
 SESSION_TAKEOVER = "server.session.takeover"
 SESSION_ARCHIVE = "server.session.archive.timeout"
+IMPORT_REPORT_DAYS = "import.report.days"
 
 DEFINITIONS = {
     definition.name: definition
@@ -168,6 +169,9 @@ DEFINITIONS = {
         ),
         PropertyDefinition(
             SESSION_ARCHIVE, "31", days, _("Days after which a session that has ended is removed from the list.")
+        ),
+        PropertyDefinition(
+            IMPORT_REPORT_DAYS, "30", days, _("Days after which an import of contacts is removed, with its report.")
         ),
     )
 }
