@@ -246,6 +246,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
     },
+    "pull directories": {
+        "task": "cmphone.contacts.tasks.pull_due_directories",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
 }
 
 # What Prometheus and other monitoring show to read the health report and the metrics.  Empty: there is no such key,

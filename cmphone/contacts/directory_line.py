@@ -93,7 +93,9 @@ def open_line(server: DirectoryServer) -> socket.socket:
         raise DirectoryFailed(_("%(uri)s does not agree on an encrypted connection.") % what) from None
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    threading.Thread(target=_carry, args=(encrypted, theirs, server.patience), name="directory-line", daemon=True).start()
+    threading.Thread(
+        target=_carry, args=(encrypted, theirs, server.patience), name="directory-line", daemon=True
+    ).start()
     return ours
 
 

@@ -61,7 +61,9 @@ def parse_attribute_map(text: str) -> dict[str, tuple[str, ...]]:
         if not attributes:
             raise ValueError(_("Line %d: there is no attribute before the equals sign.") % number)
         if field in fields:
-            message = _("Line %(number)d: %(field)s is filled already. Write its attributes in one line: a|b = %(field)s.")
+            message = _(
+                "Line %(number)d: %(field)s is filled already. Write its attributes in one line: a|b = %(field)s."
+            )
             raise ValueError(message % {"number": number, "field": field})
         fields[field] = attributes
     return fields

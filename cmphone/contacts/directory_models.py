@@ -62,9 +62,7 @@ class Directory(models.Model):
     base = models.CharField(
         _("base of the search"), max_length=500, help_text=_("For example ou=people,dc=example,dc=com.")
     )
-    scope = models.CharField(
-        _("depth"), max_length=10, choices=DirectoryScope.choices, default=DirectoryScope.SUBTREE
-    )
+    scope = models.CharField(_("depth"), max_length=10, choices=DirectoryScope.choices, default=DirectoryScope.SUBTREE)
     filter = models.CharField(
         _("filter"),
         max_length=2_000,
@@ -154,9 +152,7 @@ class DirectoryEntry(models.Model):
         verbose_name = _("entry of a directory")
         verbose_name_plural = _("entries of directories")
         default_permissions = ()
-        constraints = [
-            models.UniqueConstraint(fields=["directory", "external_id"], name="one_entry_of_an_external_id")
-        ]
+        constraints = [models.UniqueConstraint(fields=["directory", "external_id"], name="one_entry_of_an_external_id")]
 
     def __str__(self) -> str:
         return f"{self.directory_id}: {self.external_id}"

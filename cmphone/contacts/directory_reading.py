@@ -6,7 +6,7 @@ python-ldap is imported only here, and only when a directory is read: sites with
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -30,7 +30,7 @@ class DirectorySearch:
 
 def read_entries(
     server: DirectoryServer, search: DirectorySearch, attributes: list[str], *, limit: int | None = None
-) -> Iterator[tuple[str, Entry]]:
+) -> Generator[tuple[str, Entry], None, None]:
     """Yield the name (DN) and the attributes of every entry, or of the first ones up to `limit`.
 
     Raises DirectoryFailed.  All have been read only if the iterator ends by itself without it.
@@ -83,7 +83,7 @@ def _read_pages(
     attributes: list[str],
     limit: int | None,
     patience: Patience,
-) -> Iterator[tuple[str, Entry]]:
+) -> Generator[tuple[str, Entry], None, None]:
     size = min(PAGE, limit or PAGE)
     scope = ldap.SCOPE_SUBTREE if search.is_deep else ldap.SCOPE_ONELEVEL
     give_up_at = time.monotonic() + patience.reading
@@ -144,7 +144,9 @@ def _explain(ldap: Any, error: Any, facts: dict[str, Any], server: DirectoryServ
         case ldap.FILTER_ERROR():
             return _("The directory does not understand the filter “%s”.") % search.filter
         case ldap.SIZELIMIT_EXCEEDED() | ldap.TIMELIMIT_EXCEEDED() | ldap.ADMINLIMIT_EXCEEDED():
-            return _("The directory ended the search early: it has a limit for this user. Raise it, or narrow the filter.")
+            return _(
+                "The directory ended the search early: it has a limit for this user. Raise it, or narrow the filter."
+            )
         case ldap.TIMEOUT():
             return _("The directory at %s does not answer in time.") % server.uri
         case ldap.SERVER_DOWN():
