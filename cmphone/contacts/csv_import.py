@@ -4,18 +4,15 @@ What a column means is for csv_columns.py to say, and how a file is read for csv
 for importing.py.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from cmphone.contacts.configuration import get_current_configuration
+from cmphone.contacts.configuration import GroupRules
 from cmphone.contacts.csv_columns import Columns, match_columns
 from cmphone.contacts.csv_reading import CsvFile, CsvLine, read_lines
-from cmphone.contacts.importing import BatchResult, Finding, ImportRecord, Totals, import_records
-from cmphone.contacts.models import ContactKind, CustomerGroup
-from cmphone.contacts.writing import Author
+from cmphone.contacts.importing import ImportRecord, Source
+from cmphone.contacts.models import ContactKind
 
 _kinds = {
     **dict.fromkeys(["person", "persons", "kontakt", "p"], ContactKind.PERSON.value),
@@ -29,64 +26,13 @@ _truths = {
 }
 
 
-def import_contacts(
-    file: CsvFile,
-    *,
-    customer_group: CustomerGroup,
-    by: Author,
-    column_map: Sequence[str] = (),
-    overwrite_empty: bool = False,
-    dry_run: bool = False,
-    report: Callable[[Finding], None],
-    progress: Callable[[Totals], None] = lambda totals: None,
-) -> Totals:
-    """Make or change the contacts of a customer group by the lines of a file, as `import_records` does.
-
-    `report` is told of every finding, those about columns last.  Raises InvalidRequest, before anything is done, when
-    it is not clear what the columns mean.
-    """
-    rules = get_current_configuration().groups[customer_group.id]
+def open_lines(file: CsvFile, *, rules: GroupRules, column_map: Sequence[str] = ()) -> Source:
+    """Return the lines of a file as records.  Raises InvalidRequest when it is not clear what the columns mean."""
     columns = match_columns(file.header, rules=rules, column_map=column_map)
-    totals = Totals()
-    left_out: Counter[tuple[str, str]] = Counter()
-
-    def on_batch(result: BatchResult) -> None:
-        nonlocal totals
-        totals += result.totals
-        left_out.update(result.left_out)
-        for finding in result.findings:
-            report(finding)
-        progress(totals)
-
-    import_records(
-        read_records(file, columns),
-        customer_group_id=customer_group.id,
-        by=by,
-        overwrite_empty=overwrite_empty,
-        describe=columns.find,
-        dry_run=dry_run,
-        on_batch=on_batch,
-    )
-    for finding in describe_left_out(left_out, file.header):
-        report(finding)
-    return totals
+    return Source(_read_records(file, columns), columns.find, file.header)
 
 
-def describe_left_out(left_out: Mapping[tuple[str, str], int], header: Sequence[str]) -> Iterator[Finding]:
-    """Yield which columns held values that went nowhere, in the order of the header."""
-    for (column, kind), count in sorted(left_out.items(), key=lambda item: (header.index(item[0][0]), item[0][1])):
-        message = ngettext(
-            "%(count)d value is not imported, as there is no such field (%(kind)s). "
-            "To import it: --map %(column)s=FIELD. To leave it out on purpose: --map %(column)s=",
-            "%(count)d values are not imported, as there is no such field (%(kind)s). "
-            "To import them: --map %(column)s=FIELD. To leave them out on purpose: --map %(column)s=",
-            count,
-        )
-        values = {"count": count, "column": column, "kind": ContactKind(kind).label}
-        yield Finding(0, column, message % values)
-
-
-def read_records(file: CsvFile, columns: Columns) -> Iterator[ImportRecord]:
+def _read_records(file: CsvFile, columns: Columns) -> Iterator[ImportRecord]:
     """Yield the lines of a file as records, always in the same order.
 
     Where the file has both kinds, its companies come first: a person may stand above its company.

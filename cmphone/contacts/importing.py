@@ -129,6 +129,17 @@ class BatchResult:
     left_out: Mapping[tuple[str, str], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Records, always in the same order, and how their source names what an error is about (`fields/phone`, and the
+    kind of contact).  `header`: its columns, in their order; empty where it has none.
+    """
+
+    records: Iterable[ImportRecord]
+    describe: Callable[[str, str], str]
+    header: Sequence[str] = ()
+
+
 def describe_plainly(key: str, kind: str) -> str:
     """Return the internal name of what an error is about (`kind`, `fields/phone` …)."""
     return key.removeprefix("fields/")
