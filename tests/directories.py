@@ -107,6 +107,7 @@ rootdn "{ADMIN}"
 rootpw "{PASSWORD}"
 directory {self.folder}/data
 dbnosync
+sizelimit unlimited
 """
         (self.folder / "slapd.conf").write_text("\n".join(lines) + settings + "\n".join(more) + "\n")
 
@@ -132,8 +133,8 @@ dbnosync
 
     def load(self, entries: Iterable[tuple[str, Values]]) -> None:
         """Put entries into the stopped directory in place of all there are."""
-        for file in (self.folder / "data").iterdir():
-            file.unlink()
+        for old in (self.folder / "data").iterdir():
+            old.unlink()
         ldif = self.folder / "entries.ldif"
         with ldif.open("w") as file:
             for dn, values in entries:

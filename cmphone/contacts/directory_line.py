@@ -60,43 +60,50 @@ def open_line(server: DirectoryServer) -> socket.socket:
         raise DirectoryFailed(_("The connection would not be encrypted. Use ldaps:// or StartTLS."))
     parts = urlsplit(server.uri)
     host = parts.hostname or ""
-    what: dict[str, object] = {"uri": server.uri}
     try:
-        line = socket.create_connection((host, parts.port or PORTS[parts.scheme]), server.patience.connecting)
+        address = (host, parts.port or PORTS[parts.scheme])
+        line = socket.create_connection(address, server.patience.connecting)
     except TimeoutError:
-        raise DirectoryFailed(_("The directory at %(uri)s does not answer in time.") % what) from None
-    except OSError as error:
-        message = _("There is no directory at %(uri)s: %(reason)s.")
-        raise DirectoryFailed(message % {**what, "reason": error.strerror or error}) from None
+        raise _silence(server) from None
+    except (OSError, UnicodeError) as error:
+        what = {"uri": server.uri, "reason": getattr(error, "strerror", None) or error}
+        raise DirectoryFailed(_("There is no directory at %(uri)s: %(reason)s.") % what) from None
     if not server.is_encrypted:
         line.setblocking(False)
         return line
     try:
-        if server.start_tls:
-            _ask_for_encryption(line)
-        encrypted = _make_context(server).wrap_socket(line, server_hostname=host)
+        encrypted = _encrypt(line, host, server)
     except DirectoryFailed:
         line.close()
         raise
-    except TimeoutError:
-        line.close()
-        raise DirectoryFailed(_("The directory at %(uri)s does not answer in time.") % what) from None
-    except ssl.SSLCertVerificationError as error:
-        line.close()
-        message = _(
-            "The certificate of %(uri)s is not accepted: %(reason)s. It has to be valid, for the host name in the "
-            "address, and of an authority that is trusted here."
-        )
-        raise DirectoryFailed(message % {**what, "reason": error.verify_message.rstrip(".")}) from None
-    except OSError:
-        line.close()
-        raise DirectoryFailed(_("%(uri)s does not agree on an encrypted connection.") % what) from None
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     threading.Thread(
         target=_carry, args=(encrypted, theirs, server.patience), name="directory-line", daemon=True
     ).start()
     return ours
+
+
+def _silence(server: DirectoryServer) -> DirectoryFailed:
+    return DirectoryFailed(_("The directory at %s does not answer in time.") % server.uri)
+
+
+def _encrypt(line: socket.socket, host: str, server: DirectoryServer) -> ssl.SSLSocket:
+    try:
+        if server.start_tls:
+            _ask_for_encryption(line)
+        return _make_context(server).wrap_socket(line, server_hostname=host)
+    except TimeoutError:
+        raise _silence(server) from None
+    except ssl.SSLCertVerificationError as error:
+        message = _(
+            "The certificate of %(uri)s is not accepted: %(reason)s. It has to be valid, for the host name in the "
+            "address, and of an authority that is trusted here."
+        )
+        what = {"uri": server.uri, "reason": error.verify_message.rstrip(".")}
+        raise DirectoryFailed(message % what) from None
+    except (OSError, ValueError):
+        raise DirectoryFailed(_("%s does not agree on an encrypted connection.") % server.uri) from None
 
 
 def _make_context(server: DirectoryServer) -> ssl.SSLContext:

@@ -61,9 +61,7 @@ def parse_attribute_map(text: str) -> dict[str, tuple[str, ...]]:
         if not attributes:
             raise ValueError(_("Line %d: there is no attribute before the equals sign.") % number)
         if field in fields:
-            message = _(
-                "Line %(number)d: %(field)s is filled already. Write its attributes in one line: a|b = %(field)s."
-            )
+            message = _("Line %(number)d: %(field)s is filled already. Write all its attributes in one line: a|b = …")
             raise ValueError(message % {"number": number, "field": field})
         fields[field] = attributes
     return fields

@@ -15,7 +15,6 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from cmphone.contacts.configuration import get_configuration, get_current_configuration
 from cmphone.contacts.directories import find_directory_errors, get_attribute_map, get_search, get_server

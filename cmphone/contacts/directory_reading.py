@@ -144,11 +144,9 @@ def _explain(ldap: Any, error: Any, facts: dict[str, Any], server: DirectoryServ
         case ldap.FILTER_ERROR():
             return _("The directory does not understand the filter “%s”.") % search.filter
         case ldap.SIZELIMIT_EXCEEDED() | ldap.TIMELIMIT_EXCEEDED() | ldap.ADMINLIMIT_EXCEEDED():
-            return _(
-                "The directory ended the search early: it has a limit for this user. Raise it, or narrow the filter."
-            )
+            return _("The directory ended the search early: it limits this user. Raise that, or narrow the filter.")
         case ldap.TIMEOUT():
             return _("The directory at %s does not answer in time.") % server.uri
         case ldap.SERVER_DOWN():
             return _("The connection to the directory at %s broke off.") % server.uri
-    return _("The directory cannot be read: %s.") % facts.get("desc", type(error).__name__)
+    return _("The directory cannot be read: %s.") % str(facts.get("desc", type(error).__name__))

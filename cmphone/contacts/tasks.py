@@ -20,7 +20,7 @@ def pull_due_directories() -> None:
     """Begin the regular pulls of directories whose time has come: each a job of its own, as one may have to wait."""
     for id in list_due_directories():
         # One that waited for so long is due again.
-        pull_directory.apply_async([id], {"only_if_due": True}, expires=60)
+        pull_directory.apply_async((id,), {"only_if_due": True}, expires=60)
 
 
 @shared_task
