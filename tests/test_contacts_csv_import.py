@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from cmphone.contacts.import_files import import_all
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -20,7 +21,6 @@ from cmphone.contacts import importing
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.csv_import import open_lines
 from cmphone.contacts.csv_reading import open_csv
-from cmphone.contacts.import_files import import_all
 from cmphone.contacts.importing import BatchResult, Finding, Totals
 from cmphone.contacts.models import Contact, ContactField, ContactModel, CustomerGroup
 from cmphone.contacts.services import save_configuration

@@ -270,7 +270,7 @@ def test_who_vanished_is_deactivated_and_comes_back(directory: Directory, slapd:
     slapd.remove(dn_of("hanna"))
     run = pull(directory)
     assert run.options["deactivated"] == 1
-    assert findings_of(run) == [[0, "", "Missing in the directory: deactivated.", "Moos, Maria", False]]
+    assert findings_of(run) == [[2, "", "Missing in the directory: deactivated.", "Moos, Maria", False]]
     assert pull_well(directory) == {"unchanged": 1}
     hanna = person("Moos")
     assert (hanna.is_active, hanna.fields["phone"]) == (False, "12")
@@ -476,7 +476,7 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(directory: Directory, 
     assert (run.counts["changed"], run.options["deactivated"]) == (1, 1)
     assert findings_of(run) == [
         [1, "telephoneNumber|ipPhone", "This cannot be read as a number; it is kept as typed.", "no number", False],
-        [0, "", "Missing in the directory: deactivated.", "Moos, Maria", False],
+        [2, "", "Missing in the directory: deactivated.", "Moos, Maria", False],
     ]
     assert list(Contact.objects.order_by("id").values()) == before
 

@@ -6,14 +6,16 @@ is importing.py; here is what only a directory has: that it also says who is *no
 
 import contextlib
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 
-from django.db import connection, transaction
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import get_configuration, get_current_configuration
@@ -59,14 +61,21 @@ def pull_directory(
         directory = Directory.objects.filter(pk=directory_id).first()
         if directory is None or (only_if_due and not directory.is_due):
             return None
-        run = _begin(directory, by, dry_run=dry_run)
-        try:
-            _Pull(directory, run, by).run()
-        except Problem as problem:
-            _end(directory, run, error=problem.detail or str(problem.title))
-        except Exception:
-            _end(directory, run, error=_("Something went wrong here; the log of the worker says what."))
-            raise
+        with translation.override(by.user.language if by.user else settings.LANGUAGE_CODE):
+            run = _begin(directory, by, dry_run=dry_run)
+            try:
+                _Pull(directory, run, by).run()
+            except (OperationalError, InterfaceError):
+                # The database is away; the next pull goes on.
+                raise
+            except Problem as problem:
+                _end(directory, run, error=problem.detail or str(problem.title))
+            except Exception as error:  # noqa: BLE001
+                # Without its message, which may hold what is in the directory.
+                trace = "".join(traceback.format_tb(error.__traceback__))
+                logger.error("A pull ended by %s:\n%s", type(error).__name__, trace)  # noqa: TRY400
+                text = _("It ended by an error of the program (%s), which the log tells more of.")
+                _end(directory, run, error=text % type(error).__name__)
         return run
 
 
@@ -246,12 +255,13 @@ class _Pull:
         self._run.place = self._totals.lines
         self._run.counts = asdict(self._totals)
         self._run.updated_at = timezone.now()
+        told = {finding.line for finding in result.findings}
         # Every hour again, whoever is unchanged is no news.  What a dry run makes is there no more when it ends.
         is_gone = {Outcome.CREATED} if self._run.dry_run else set()
         outcomes: list[list[object]] = [
             [each.number, each.outcome.value, None if each.outcome in is_gone else each.contact_id]
             for each in result.outcomes
-            if each.outcome != Outcome.UNCHANGED
+            if each.outcome != Outcome.UNCHANGED or each.number in told
         ]
         findings = [[each.line, each.column, each.message, each.value, each.is_error] for each in result.findings]
         self._report(outcomes, findings)
@@ -325,10 +335,14 @@ class _Pull:
             drafts = [draft for draft in drafts if not find_draft_errors(draft, rules)]
             save_contacts(drafts, by=self._by)
             DirectoryEntry.objects.filter(pk__in=missing).update(missing_since=timezone.now())
-            done = self._run.options.get("deactivated", 0) + len(drafts)
-            self._run.options = {**self._run.options, "deactivated": done}
+            done: int = self._run.options.get("deactivated", 0)
+            self._run.options = {**self._run.options, "deactivated": done + len(drafts)}
             text = _("Missing in the directory: deactivated.")
+            # Numbered after the entries that there are.
+            gone = [
+                (n, draft.contact) for n, draft in enumerate(drafts, self._totals.lines + done + 1) if draft.contact
+            ]
             self._report(
-                [[0, Outcome.CHANGED.value, draft.contact.pk] for draft in drafts if draft.contact],
-                [[0, "", text, str(draft.contact), False] for draft in drafts],
+                [[n, Outcome.CHANGED.value, contact.pk] for n, contact in gone],
+                [[n, "", text, str(contact), False] for n, contact in gone],
             )
