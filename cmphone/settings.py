@@ -11,7 +11,16 @@ from django.conf.locale import LANG_INFO
 from django.utils.translation import gettext_lazy as _
 
 from cmphone import embedded
-from cmphone.environment import SettingsError, read_choice, read_flag, read_folder, read_key, read_list, read_text
+from cmphone.environment import (
+    SettingsError,
+    read_choice,
+    read_flag,
+    read_folder,
+    read_key,
+    read_list,
+    read_number,
+    read_text,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -242,6 +251,13 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15},
     },
     "remove old versions of popups": {"task": "templates_store.tasks.remove_old_popups", "schedule": 3600.0},
+    "import contacts": {
+        "task": "cmphone.contacts.tasks.work_off_imports",
+        "schedule": 15.0,
+        # Those that waited for a worker would only find that the first of them is at it.
+        "options": {"expires": 15},
+    },
+    "remove old imports": {"task": "cmphone.contacts.tasks.remove_old_imports", "schedule": 3600.0},
     "rebuild what a changed setting affects": {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
@@ -252,6 +268,9 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     },
 }
+
+# Of a file with contacts that somebody imports in the administration, in millions of bytes.
+IMPORT_MAX_MB = read_number("CMPHONE_IMPORT_MAX_MB", 200, least=1, most=10_000)
 
 # What Prometheus and other monitoring show to read the health report and the metrics.  Empty: there is no such key,
 # and the metrics are open.

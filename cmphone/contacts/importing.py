@@ -112,7 +112,7 @@ class Totals:
 
 
 class RecordOutcome(NamedTuple):
-    """What became of one record.  A record that was refused has no contact."""
+    """What became of one record.  One that was refused has no contact."""
 
     number: int
     outcome: Outcome
@@ -121,12 +121,20 @@ class RecordOutcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of some records.  `left_out`: how many values had no field, by (column, kind)."""
+    """What became of some records.  `left_out`: how many values had no field, by (column, kind).
+
+    `vanishing_ids`: of a dry run, the first id of those that go when it is taken back.
+    """
 
     totals: Totals
     outcomes: Sequence[RecordOutcome]
     findings: Sequence[Finding]
     left_out: Mapping[tuple[str, str], int]
+    vanishing_ids: int | None = None
+
+    def stays(self, contact_id: int) -> bool:
+        """Say whether a contact is still there when the import has ended."""
+        return self.vanishing_ids is None or contact_id < self.vanishing_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +171,13 @@ def import_records(
     Raises InvalidRequest when the customer group is gone.
     """
 
-    def run() -> Totals:
+    def run(vanishing_ids: int | None = None) -> Totals:
         totals = Totals()
         for batch in _cut(records):
             # Outside the transaction it is kept; inside, it is only compared.
             get_current_configuration()
             with transaction.atomic():
-                result = _Batch(customer_group_id, by, describe, overwrite_empty).save(batch)
+                result = _Batch(customer_group_id, by, describe, overwrite_empty, vanishing_ids).save(batch)
                 on_batch(result)
             totals += result.totals
         return totals
@@ -177,7 +185,10 @@ def import_records(
     if not dry_run:
         return run()
     with transaction.atomic():
-        totals = run()
+        with connection.cursor() as cursor:
+            cursor.execute("select nextval(pg_get_serial_sequence('contacts_contact', 'id'))")
+            (next_id,) = cursor.fetchone()
+        totals = run(next_id)
         transaction.set_rollback(True)
     return totals
 
@@ -210,11 +221,19 @@ class _Entry:
 class _Batch:
     """Some records, written in the transaction that is open."""
 
-    def __init__(self, group_id: int, by: Author, describe: Callable[[str, str], str], overwrite_empty: bool) -> None:
+    def __init__(
+        self,
+        group_id: int,
+        by: Author,
+        describe: Callable[[str, str], str],
+        overwrite_empty: bool,
+        vanishing_ids: int | None,
+    ) -> None:
         self._group_id = group_id
         self._by = by
         self._describe = describe
         self._overwrite_empty = overwrite_empty
+        self._vanishing_ids = vanishing_ids
         self._counts: Counter[str] = Counter()
         self._outcomes: list[RecordOutcome] = []
         self._findings: list[Finding] = []
@@ -234,9 +253,10 @@ class _Batch:
                 self._save_entries(list(self._link_companies(of_kind, rules)), rules)
         return BatchResult(
             Totals(**self._counts),
-            sorted(self._outcomes),
+            sorted(self._outcomes, key=lambda outcome: outcome.number),
             sorted(self._findings, key=lambda finding: finding.line),
             self._left_out,
+            self._vanishing_ids,
         )
 
     def _find_known(self, records: Sequence[ImportRecord]) -> Mapping[str, Contact]:
@@ -416,8 +436,12 @@ class _Batch:
             cursor.execute(_FIND_DUPLICATES, [list(entries), names, self._group_id, COMPARED])
             for new_id, other_id in cursor.fetchall():
                 self._counts["duplicates"] += 1
-                message = _("Contact %d has the same name and the same number: perhaps it is the same one.")
-                self._warn(entries[new_id].record, "", message % other_id, "")
+                if self._vanishing_ids is None or other_id < self._vanishing_ids:
+                    message = _("Contact %d has the same name and the same number: perhaps it is the same one.")
+                    message %= other_id
+                else:
+                    message = _("The contact of a line above has the same name and the same number.")
+                self._warn(entries[new_id].record, "", message, "")
 
     def _note(self, entry: _Entry, outcome: Outcome, plan: Plan) -> None:
         """Note what became of an entry, and what is wrong with its numbers."""

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from cmphone.contacts.directories import list_due_directories
 from cmphone.contacts.directory_pulls import pull_directory as pull
+from cmphone.contacts.import_work import remove_old_runs, work_off_runs
 from cmphone.contacts.models import User, Way
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups as rebuild
 from cmphone.contacts.writing import Author
@@ -30,3 +31,14 @@ def pull_directory(
     """Bring a directory's entries in as contacts."""
     user = User.objects.filter(pk=user_id).first() if user_id else None
     pull(directory_id=directory_id, by=Author(user, Way.DIRECTORY), dry_run=dry_run, only_if_due=only_if_due)
+
+
+def work_off_imports() -> None:
+    """Import what people have started to import."""
+    work_off_runs()
+
+
+@shared_task
+def remove_old_imports() -> None:
+    """Remove imports that ended long ago, and files that nobody imports."""
+    remove_old_runs()
