@@ -24,10 +24,12 @@ from cmphone.contacts.directories import (
     set_password,
 )
 from cmphone.contacts.directory_line import DirectoryFailed, DirectoryServer, Patience
+from cmphone.contacts.directory_mapping import read_entry
 from cmphone.contacts.directory_models import Directory, DirectoryEntry
 from cmphone.contacts.directory_pulls import list_pulls, pull_directory
 from cmphone.contacts.directory_reading import DirectorySearch, read_entries
 from cmphone.contacts.import_models import ImportReport, ImportRun, ImportState
+from cmphone.contacts.import_work import work_off_runs
 from cmphone.contacts.models import Contact, ContactChange, CustomerGroup, Way
 from cmphone.contacts.services import ContactDraft, draft_contact, save_contact
 from cmphone.contacts.tasks import pull_directory as pull_task
@@ -406,14 +408,14 @@ def test_a_server_killed_in_the_middle_deactivates_nobody(
     # Nobody could be told apart from who is not there: they are all later ones.
     monkeypatch.setattr(directory_reading, "PAGE", 10)
     monkeypatch.setattr(directory_pulls, "BATCH", 15)
-    original, count = directory_pulls.read_entry, 0
+    count = 0
 
     def read_until_it_dies(*arguments: Any) -> Any:
         nonlocal count
         count += 1
         if count == 25:
             slapd.stop(9)
-        return original(*arguments)
+        return read_entry(*arguments)
 
     monkeypatch.setattr(directory_pulls, "read_entry", read_until_it_dies)
     assert pull_badly(many) == f"The connection to the directory at {slapd.tls_uri} broke off."
@@ -672,3 +674,16 @@ def test_a_password_goes_only_where_it_was_meant_to_go() -> None:
     before = Directory(uri="ldaps://a", bind_dn="cn=x")
     assert not goes_elsewhere(before, Directory(uri="ldaps://a", bind_dn="cn=x", base="dc=other"))
     assert goes_elsewhere(before, Directory(uri="ldaps://b", bind_dn="cn=x"))
+
+
+def test_the_worker_of_imported_files_leaves_a_pull_alone(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def look(self: object) -> None:
+        seen.append((work_off_runs(), ImportRun.objects.get().state))
+
+    monkeypatch.setattr(directory_pulls._Pull, "run", look)
+    pull_directory(directory_id=directory.pk, by=CLOCK)
+    assert seen == [(0, ImportState.RUNNING)]

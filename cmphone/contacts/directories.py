@@ -179,6 +179,14 @@ class Preview:
     fields: Mapping[str, str]
     entries: Sequence[PreviewedEntry]
 
+    @property
+    def rows(self) -> list[tuple[PreviewedEntry, list[tuple[str, str]]]]:
+        """Each entry with its values, and by which names people know them."""
+        return [
+            (entry, [(label, entry.record.fields.get(name, "")) for name, label in self.fields.items()])
+            for entry in self.entries
+        ]
+
 
 def preview_directory(directory: Directory) -> Preview:
     """Return the first entries as contacts.  Changes nothing.  Raises DirectoryFailed."""

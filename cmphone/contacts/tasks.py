@@ -33,6 +33,7 @@ def pull_directory(
     pull(directory_id=directory_id, by=Author(user, Way.DIRECTORY), dry_run=dry_run, only_if_due=only_if_due)
 
 
+@shared_task
 def work_off_imports() -> None:
     """Import what people have started to import."""
     work_off_runs()
