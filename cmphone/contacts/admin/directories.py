@@ -38,7 +38,7 @@ FINDINGS = 20
 
 class DirectoryForm(forms.ModelForm):  # type: ignore[type-arg]
     password = forms.CharField(
-        label=_("password"),
+        label=_("Password"),
         required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
