@@ -397,7 +397,7 @@ def test_an_entry_that_cannot_be_identified_deactivates_nobody(directory: Direct
     slapd.change(dn_of("hanna"), "employeeNumber")
     run = pull(directory)
 
-    assert run.error == "1 entries have no usable employeeNumber, so nobody missing was deactivated."
+    assert run.error == "1 entry has no usable employeeNumber, so nobody missing was deactivated."
     assert run.counts["refused"] == 1
     assert list_active() == ["Anders", "Moos"]
 

@@ -17,6 +17,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from cmphone.contacts.configuration import get_configuration, get_current_configuration
 from cmphone.contacts.directories import find_directory_errors, get_attribute_map, get_search, get_server
@@ -305,8 +306,12 @@ class _Pull:
     def _find_obstacle(self, count: int, total: int) -> str:
         """Return why it cannot be that the missing ones are gone, if so."""
         if self._unidentified:
-            message = _("%(entries)d entries have no usable %(attribute)s, so nobody missing was deactivated.")
-            return message % {"entries": self._unidentified, "attribute": self._directory.external_id_attribute}
+            message = ngettext(
+                "%(count)d entry has no usable %(attribute)s, so nobody missing was deactivated.",
+                "%(count)d entries have no usable %(attribute)s, so nobody missing was deactivated.",
+                self._unidentified,
+            )
+            return message % {"count": self._unidentified, "attribute": self._directory.external_id_attribute}
         if not self._seen:
             return _("The directory has no entries at all, so nobody was deactivated. Check the base and the filter.")
         if count <= max(NEVER_TOO_MANY, total * self._directory.most_missing // 100):
