@@ -59,7 +59,7 @@ def test_a_directory_is_set_up_looked_at_and_pulled(
     page.fill("#id_external_id_attribute", "entryUUID")
     page.fill("#id_company_attribute", "company|o")
     page.click("[name=_continue]")
-    assert page.locator(".field-filter .errorlist li").count() == 1
+    page.wait_for_selector(".field-filter .errorlist li")
     page.fill("#id_filter", "(objectClass=inetOrgPerson)")
     # A browser never gets it back.
     assert page.input_value("#id_password") == ""
@@ -68,6 +68,7 @@ def test_a_directory_is_set_up_looked_at_and_pulled(
     page.wait_for_selector(".messagelist .success")
 
     page.click("form[action$='/preview/'] button")
+    page.wait_for_selector(".directory-preview")
     rows = page.locator(".directory-preview tbody tr")
     assert [row.inner_text().split("\t")[:5] for row in rows.all()] == [
         ["Anders, Maria", "Maria", "Anders", "+49 211 33990312", "Alfreds Futterkiste"],
@@ -77,6 +78,7 @@ def test_a_directory_is_set_up_looked_at_and_pulled(
     assert Contact.objects.count() == 0
 
     page.go_back()
+    page.wait_for_selector("#id_name")
     page.click("form[action$='/pull/'] button:not([name])")
     page.wait_for_selector("#pulls tbody tr")
     assert page.locator("#pulls tbody tr").count() == 1

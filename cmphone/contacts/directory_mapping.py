@@ -1,4 +1,4 @@
-"""What of a directory's entry goes into a contact: which attribute fills which field.  Pure.
+"""What of a directory's entry goes into a contact: which attribute fills which field.
 
 Getting the entries is for directory_reading.py; writing the contacts for directories.py.
 """
