@@ -27,7 +27,7 @@ from numbering.services import IndexedValue, IndexSource, add_entries, replace_e
 from templates_store.rendering import Names
 
 MAX_VALUE_LENGTH = 4_000
-_unstorable = re.compile("[\x00\ud800-\udfff]")
+unstorable = re.compile("[\x00\ud800-\udfff]")
 BATCH = 500
 
 
@@ -198,7 +198,7 @@ def _find_value_error(name: str, value: object, specified: set[str]) -> str | No
 
 def is_storable(text: str) -> bool:
     """Say whether the database takes a text: it has no NUL in it and no half of a character."""
-    return _unstorable.search(text) is None
+    return unstorable.search(text) is None
 
 
 def _index(written: Sequence[_Written], *, write: Callable[[Sequence[IndexSource], Plan], None]) -> None:
