@@ -66,13 +66,13 @@ def work_off_runs() -> int:
         cursor.execute(f"select pg_try_advisory_lock({_LOCK})")
         if not cursor.fetchone()[0]:
             return 0
-    count = 0
+    done: list[int] = []
     try:
         going = ImportRun.objects.filter(state__in=[ImportState.WAITING, ImportState.RUNNING])
-        while run := going.select_related("user").order_by("requested_at", "id").first():
+        while run := going.exclude(pk__in=done).select_related("user").order_by("requested_at", "id").first():
             _work_off(run)
-            count += 1
-        return count
+            done.append(run.pk)
+        return len(done)
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"select pg_advisory_unlock({_LOCK})")
