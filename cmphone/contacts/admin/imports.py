@@ -111,7 +111,7 @@ class ImportRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("result"))
     def result(self, run: ImportRun) -> str:
         shown = [(label, run.counts.get(name, 0)) for name, label in TOTALS.items() if name != "lines"]
-        return ", ".join(f"{_group_digits(count)} {label}" for label, count in shown if count) or "–"
+        return ", ".join(f"{label}: {_group_digits(count)}" for label, count in shown if count) or "–"
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_view_permission(request):
