@@ -1,6 +1,6 @@
 """Contacts written through the API by their external ids: one, and many at once."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -104,14 +104,11 @@ def test_who_comes_second_with_an_external_id_changes_what_the_first_made(
     with ThreadPoolExecutor() as threads:
         with transaction.atomic():
             save_contact(ContactDraft(customers.pk, "person", {"last_name": "A"}, external_id="7"), by=TESTS)
-            second = start(
-                threads,
-                lambda: (
-                    upsert(client, headers, person("6"), person("7", "B"), person("8"))
-                    if many
-                    else put(client, "7", {"fields": {"last_name": "B"}}, headers, 200)
-                ),
-            )
+            if many:
+                sent = [person("6"), person("7", "B"), person("8")]
+                second: Future[Any] = start(threads, lambda: upsert(client, headers, *sent))
+            else:
+                second = start(threads, lambda: put(client, "7", {"fields": {"last_name": "B"}}, headers, 200))
             wait_for_waiting()
         answer = second.result(10)
 

@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from cmphone.contacts.field_moving import finish_field_changes as finish
 from cmphone.contacts.import_work import remove_old_runs, work_off_runs
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups as rebuild
 
@@ -10,6 +11,12 @@ from cmphone.contacts.rebuilding import rebuild_stale_customer_groups as rebuild
 def rebuild_stale_customer_groups() -> None:
     """Bring index and names in line with the settings in force."""
     rebuild()
+
+
+@shared_task
+def finish_field_changes() -> None:
+    """Move and delete the values of fields that are renamed or were removed."""
+    finish()
 
 
 @shared_task
