@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 
@@ -77,3 +78,11 @@ def read_folder(name: str, environ: Mapping[str, str] = os.environ) -> Path | No
     if not path.is_absolute() or "\0" in text:
         raise SettingsError(f"{name} must be an absolute path such as /srv/cmphone/popups, not {text!r}.")
     return path
+
+
+def read_networks(name: str, environ: Mapping[str, str] = os.environ) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks that the comma-separated variable `name` names; empty: none."""
+    try:
+        return tuple(ip_network(part) for part in read_list(name, "", environ))
+    except ValueError as error:
+        raise SettingsError(f"{name} names networks as in 10.1.0.0/16,fd00:1::/64 ({error}).") from error

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
+from cmphone.calls.cases import create_case
+from cmphone.calls.models import Case
 from cmphone.contacts.models import (
     Contact,
     ContactField,
@@ -150,3 +152,8 @@ def log_in(user: User, client_id: str = "client-1") -> dict[str, str]:
     if not Pool.objects.exists():
         make_license()
     return {"Authorization": f"Bearer {claim_seat(user=user, client_id=client_id).token}"}
+
+
+def make_case(user: User, contact: Contact, queue: Queue, subject: str = "Printer", description: str = "") -> Case:
+    """A case that the user makes, who has the rights for it."""
+    return create_case(user, contact=str(contact.pk), queue=queue.name, subject=subject, description=description).case

@@ -1,5 +1,7 @@
 """/api/v1/customer-groups: what the caller may see, with rights and fields."""
 
+from collections import defaultdict
+
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -8,8 +10,9 @@ from rest_framework.views import APIView
 
 from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
+from cmphone.calls.cases import list_queues
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
-from cmphone.contacts.models import ContactKind, IndexScope, choose_label
+from cmphone.contacts.models import ContactKind, IndexScope, Queue, choose_label
 from cmphone.contacts.selectors import Rights, get_rights
 
 
@@ -39,11 +42,20 @@ class CustomerGroupsView(APIView):
                 class Meta:
                     ref_name = "ContactField"
 
+            class QueueSerializer(serializers.Serializer[None]):
+                id = serializers.CharField()
+                name = serializers.CharField(help_text="In the language of the user.")
+                internal_name = serializers.CharField()
+
+                class Meta:
+                    ref_name = "Queue"
+
             id = serializers.CharField()
             internal_name = serializers.CharField()
             name = serializers.CharField(help_text="In the language of the user.")
             rights = RightsSerializer()
             fields = FieldSerializer(many=True)  # type: ignore[assignment]
+            queues = QueueSerializer(many=True, help_text="In which you may create cases of its contacts.")
 
             class Meta:
                 ref_name = "CustomerGroup"
@@ -63,8 +75,14 @@ class CustomerGroupsView(APIView):
         groups = get_current_configuration().groups
         user = current_user(request)
         language = user.language
+        queues: dict[int, list[dict[str, str]]] = defaultdict(list)
+        for queue in list_queues(user).prefetch_related("customer_groups"):
+            for group in queue.customer_groups.all():
+                queues[group.pk].append(describe_queue(queue, language))
         results = [
-            describe_group(groups[id], language) | describe_rights(rights, groups[id], language)
+            describe_group(groups[id], language)
+            | describe_rights(rights, groups[id], language)
+            | {"queues": queues[id] if rights.create_case else []}
             for id, rights in sorted(get_rights(user).items())
             if id in groups
         ]
@@ -74,6 +92,12 @@ class CustomerGroupsView(APIView):
 def describe_group(group: GroupRules, language: str) -> dict[str, str]:
     """Return how an answer names a customer group."""
     return {"id": str(group.id), "name": group.label(language), "internal_name": group.name}
+
+
+def describe_queue(queue: Queue, language: str) -> dict[str, str]:
+    """Return how an answer names a queue."""
+    name = choose_label(de=queue.label_de, en=queue.label_en, name=queue.name, language=language)
+    return {"id": str(queue.pk), "name": name, "internal_name": queue.name}
 
 
 def describe_rights(rights: Rights, group: GroupRules, language: str) -> dict[str, object]:

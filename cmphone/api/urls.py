@@ -3,6 +3,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
+from cmphone.api.cases import CasesView, CaseView, ContactCasesView
 from cmphone.api.contact_export import ContactsExportView
 from cmphone.api.contact_upserts import ContactByExternalIdView, ContactsBulkView
 from cmphone.api.contacts import ContactDraftView, ContactsView, ContactView
@@ -31,6 +32,9 @@ urlpatterns = [
     # An external id may have slashes in it.
     path("api/v1/contacts/by-external-id/<path:external_id>", ContactByExternalIdView.as_view()),
     path("api/v1/contacts/<int:id>", ContactView.as_view()),
+    path("api/v1/contacts/<int:id>/cases", ContactCasesView.as_view()),
+    path("api/v1/cases", CasesView.as_view()),
+    path("api/v1/cases/<int:id>", CaseView.as_view()),
     path("api/v1/customer-groups", CustomerGroupsView.as_view()),
     path(MANIFEST_PATH.removeprefix("/"), PopupManifestView.as_view()),
     path(ZIP_PATH.removeprefix("/"), PopupZipView.as_view()),

@@ -37,11 +37,13 @@ def get_rights(user: User) -> Mapping[int, Rights]:
     any_right = Q(can_view=True) | Q(can_create=True) | Q(can_edit=True)
     for right in CustomerGroupRight.objects.filter(any_right, role__user=user):
         had = rights.get(right.customer_group_id, NO_RIGHTS)
+        view = had.view or right.can_view
         rights[right.customer_group_id] = Rights(
-            view=had.view or right.can_view,
+            view=view,
             create=had.create or right.can_create,
             edit=had.edit or right.can_edit,
-            create_case=right.customer_group_id in with_queue,
+            # Of a contact that he may not view he cannot make one.
+            create_case=view and right.customer_group_id in with_queue,
         )
     return rights
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from cmphone.contacts.configuration import FieldRule, GroupRules
 from cmphone.contacts.models import Contact, ContactKind
-from cmphone.contacts.naming import show_number
 from cmphone.contacts.vcard_fields import ACTIVE, COMPANY, FIELD, KIND, OTHER, PARTS, Place, find_place
+from numbering.international import format_international
 from numbering.reading import Plan, Reading, read_typed
 
 Version = Literal["3.0", "4.0"]
@@ -123,7 +123,7 @@ def _show_number(reading: Reading) -> str:
     """Return a number as everybody may dial it, or as it was typed, where that is not known."""
     if reading.kind != "public" or not reading.possible:
         return _show(reading.raw)
-    number = show_number(reading)
+    number = format_international(reading)
     return f"{number} ext. {reading.extension}" if reading.extension else number
 
 

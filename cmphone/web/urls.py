@@ -3,6 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
+from cmphone.web.cases import lead_to_new_case
 from cmphone.web.log_in import LogInView, LogOutView, lead_home, lead_to_log_in
 from cmphone.web.problems import describe_problem
 from cmphone.web.profile import PasswordView, end_one, end_others, show_profile
@@ -21,5 +22,8 @@ urlpatterns = [
     # Where the answer of a look-up points: the contact's page, and the form for a new one.
     path("contacts/<int:object_id>/", RedirectView.as_view(pattern_name="admin:contacts_contact_change")),
     path("contacts/new/", RedirectView.as_view(pattern_name="admin:contacts_contact_add", query_string=True)),
+    # Where a popup's button points, and the answer that has a case.
+    path("contacts/<int:contact_id>/cases/new/", lead_to_new_case),
+    path("cases/<int:object_id>/", RedirectView.as_view(pattern_name="admin:calls_case_change")),
     path("problems/<slug:slug>", describe_problem),
 ]
