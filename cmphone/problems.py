@@ -113,6 +113,12 @@ class Conflict(Problem):
     slug, title, status = "conflict", _("This contradicts what is there."), 409
 
 
+class PreconditionFailed(Problem):
+    """It is not of the version that the request is for (If-Match)."""
+
+    slug, title, status = "precondition-failed", _("Somebody else was faster."), 412
+
+
 class LicenseExhausted(Problem):
     """The licence allows no more: every seat is held by another client, or as many users are active as it names."""
 

@@ -1,12 +1,9 @@
 """/api/v1/contacts: contacts by typed numbers and names, and one by one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, get_args
+from typing import Any
 
 from django.utils.translation import gettext as _
-from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -16,9 +13,17 @@ from rest_framework.views import APIView
 
 from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
-from cmphone.api.customer_groups import describe_group, find_group
+from cmphone.api.contact_answers import (
+    ContactDraftSerializer,
+    ContactSerializer,
+    Viewer,
+    answer_contact,
+    describe_contact,
+    describe_draft,
+    read_viewer,
+)
+from cmphone.api.contact_values import ContactValuesSerializer, read_expected_version, read_values
 from cmphone.api.documentation import problems
-from cmphone.api.notation import find_base_url, format_time
 from cmphone.api.numbers import NumberField
 from cmphone.api.paging import (
     DEFAULT_PAGE_SIZE,
@@ -28,8 +33,8 @@ from cmphone.api.paging import (
     read_cursor,
     write_cursor,
 )
-from cmphone.contacts.configuration import Configuration, get_current_configuration
-from cmphone.contacts.models import Contact, ContactKind
+from cmphone.contacts.editing import change_contact, create_contact, delete_contact, prepare_contact
+from cmphone.contacts.models import Contact, ContactKind, Way
 from cmphone.contacts.searching import (
     MAX_BOX_LENGTH,
     Condition,
@@ -40,164 +45,12 @@ from cmphone.contacts.searching import (
     read_box,
     search_contacts,
 )
-from cmphone.contacts.selectors import Rights, get_rights, list_contacts
+from cmphone.contacts.selectors import find_group, list_contacts
+from cmphone.contacts.writing import Author
 from cmphone.problems import NotFound
-from numbering.dialing import Obstacle, dial
-from numbering.display import format_international
-from numbering.reading import Plan, Reading, read_typed
 from numbering.typed_search import NumberSearch, read_number_search
 
 _is_active = {"true": True, "false": False, "all": None}
-
-
-class DialNumberSerializer(serializers.Serializer[None]):
-    """One number of a telephone field, and what to dial for it."""
-
-    raw = serializers.CharField()
-    canonical = serializers.CharField(allow_null=True, help_text="Digits with country code, without +.")
-    display = serializers.CharField()
-    extension = serializers.CharField(allow_null=True, help_text="Beside the number, not part of it.")
-    kind = serializers.ChoiceField(["public", "internal", "service", "withheld", "unreadable"])
-    dial_string = serializers.CharField(allow_null=True)
-    dial_uri = serializers.CharField(allow_null=True)
-    reason = serializers.ChoiceField(
-        list(get_args(Obstacle)), allow_null=True, help_text="Why it cannot be dialled; null where it can."
-    )
-
-    class Meta:
-        ref_name = "DialNumber"
-
-
-class PhoneValueSerializer(serializers.Serializer[None]):
-    """The value of a telephone field.  What stands beside `numbers` is of the first one, but `raw` is all the text."""
-
-    raw = serializers.CharField()
-    canonical = serializers.CharField(allow_null=True)
-    display = serializers.CharField()
-    dial_uri = serializers.CharField(allow_null=True)
-    numbers = DialNumberSerializer(many=True)
-
-    class Meta:
-        ref_name = "PhoneValue"
-
-
-class FieldValuesField(serializers.DictField):
-    """The values of a contact by the names of its fields: texts, and a PhoneValue where the field is dialable."""
-
-
-class _FieldValuesSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
-    """How the API document describes them."""
-
-    target_class = FieldValuesField
-
-    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        phone = auto_schema.resolve_serializer(PhoneValueSerializer, direction).ref
-        return {"type": "object", "additionalProperties": {"oneOf": [{"type": "string"}, phone]}}
-
-
-class ContactSerializer(serializers.Serializer[None]):
-    """A contact, with the values of its contact model's fields."""
-
-    class GroupSerializer(serializers.Serializer[None]):
-        id = serializers.CharField()
-        name = serializers.CharField(help_text="In the language of the user.")
-        internal_name = serializers.CharField()
-
-        class Meta:
-            ref_name = "CustomerGroupOfContact"
-
-    class CompanySerializer(serializers.Serializer[None]):
-        id = serializers.CharField()
-        name = serializers.CharField()
-
-        class Meta:
-            ref_name = "CompanyOfContact"
-
-    id = serializers.CharField()
-    customer_group = GroupSerializer()
-    kind = serializers.ChoiceField(ContactKind.values)
-    name = serializers.CharField()
-    company = CompanySerializer(allow_null=True)
-    external_id = serializers.CharField(help_text="Empty where it has none.")
-    active = serializers.BooleanField(help_text="Nobody finds an inactive contact by its numbers.")
-    url = serializers.CharField(help_text="The page of the contact.")
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
-    fields = FieldValuesField(  # type: ignore[assignment]
-        help_text="In the order of the contact model; fields without a value are not there."
-    )
-
-    class Meta:
-        ref_name = "Contact"
-
-
-@dataclass(frozen=True)
-class Viewer:
-    """For whom contacts are described, and by which configuration.  `viewable`: the groups that he may view."""
-
-    configuration: Configuration
-    viewable: frozenset[int]
-    language: str
-    base_url: str
-
-    @cached_property
-    def own_lines(self) -> list[str]:
-        return self.configuration.list_own_lines(self.viewable)
-
-
-def read_viewer(request: Request) -> Viewer:
-    """Return for whom the answer to a request is."""
-    user = current_user(request)
-    rights = get_rights(user)
-    # After the rights: it knows every group that they name.
-    configuration = get_current_configuration()
-    viewable = frozenset(id for id, right in rights.items() if right.view and id in configuration.groups)
-    return Viewer(configuration, viewable, user.language, find_base_url(request))
-
-
-def describe_contact(contact: Contact, viewer: Viewer) -> dict[str, object]:
-    """Return a contact as an answer has it."""
-    rules = viewer.configuration.groups[contact.customer_group_id]
-    company = contact.company if contact.company and contact.company.customer_group_id in viewer.viewable else None
-    return {
-        "id": str(contact.pk),
-        "customer_group": describe_group(rules, viewer.language),
-        "kind": contact.kind,
-        "name": contact.name,
-        "company": {"id": str(company.pk), "name": company.name} if company else None,
-        "external_id": contact.external_id,
-        "active": contact.is_active,
-        "url": f"{viewer.base_url}/contacts/{contact.pk}/",
-        "created_at": format_time(contact.created_at),
-        "updated_at": format_time(contact.updated_at),
-        "fields": {
-            rule.name: _describe_phone(contact.fields[rule.name], rules.plan, viewer)
-            if rule.dialable
-            else contact.fields[rule.name]
-            for rule in rules.fields.get(contact.kind, ())
-            if rule.name in contact.fields
-        },
-    }
-
-
-def _describe_phone(text: str, plan: Plan, viewer: Viewer) -> dict[str, object]:
-    numbers = [_describe_dialling(reading, viewer) for reading in read_typed(text, plan)]
-    first = {key: numbers[0][key] for key in ("canonical", "display", "dial_uri")}
-    return {"raw": text, **first, "numbers": numbers}
-
-
-def _describe_dialling(reading: Reading, viewer: Viewer) -> dict[str, object]:
-    dialling = dial(reading, viewer.configuration.site, viewer.own_lines)
-    return {
-        "raw": reading.raw,
-        "canonical": reading.canonical or None,
-        "display": format_international(reading),
-        "extension": reading.extension or None,
-        "kind": reading.kind,
-        "dial_string": dialling.string,
-        "dial_uri": viewer.configuration.make_dial_uri(dialling),
-        "reason": dialling.obstacle,
-    }
 
 
 class ContactsView(APIView):
@@ -274,6 +127,17 @@ class ContactsView(APIView):
             }
         )
 
+    @extend_schema(
+        operation_id="create_contact",
+        summary="Make a contact",
+        request=ContactValuesSerializer,
+        responses={201: ContactSerializer, **problems(404, 409)},
+    )
+    def post(self, request: Request) -> Response:
+        user = current_user(request)
+        contact = create_contact(user, read_values(request.data), by=Author(user, Way.REST))
+        return answer_contact(contact, read_viewer(request), status=201)
+
 
 def read_search(asked: dict[str, Any], viewer: Viewer) -> Search:
     """Return what the parameters search for.
@@ -283,7 +147,7 @@ def read_search(asked: dict[str, Any], viewer: Viewer) -> Search:
     """
     groups = viewer.viewable
     if "customer_group" in asked:
-        group = find_group(viewer.configuration, dict.fromkeys(groups, _MAY_VIEW), asked["customer_group"])
+        group = find_group(viewer.configuration, groups, asked["customer_group"])
         if group is None:
             raise NotFound
         groups = frozenset([group.id])
@@ -297,9 +161,6 @@ def read_search(asked: dict[str, Any], viewer: Viewer) -> Search:
     if box := read_box(asked.get("q", ""), viewer.configuration.site, plans):
         conditions.append(box)
     return Search(groups, tuple(conditions), _is_active[asked["active"]])
-
-
-_MAY_VIEW = Rights(view=True, create=False, edit=False, create_case=False)
 
 
 def _explain(number: NumberSearch) -> str:
@@ -326,6 +187,13 @@ def _describe_found(contact: Contact, search: Search, viewer: Viewer) -> dict[st
     return describe_contact(contact, viewer) | {"matched": matched}
 
 
+# Ids are strings everywhere, which clients hand on as they came.
+ID = OpenApiParameter("id", str, OpenApiParameter.PATH, pattern="^[0-9]+$")
+IF_MATCH = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description="The ETag of the contact as you read it; else 412."
+)
+
+
 class ContactView(APIView):
     """One contact."""
 
@@ -334,8 +202,7 @@ class ContactView(APIView):
     @extend_schema(
         operation_id="get_contact",
         summary="Show a contact",
-        # Ids are strings everywhere, which clients hand on as they came.
-        parameters=[OpenApiParameter("id", str, OpenApiParameter.PATH, pattern="^[0-9]+$")],
+        parameters=[ID],
         responses={200: ContactSerializer, **problems(404)},
     )
     def get(self, request: Request, id: int) -> Response:
@@ -344,4 +211,55 @@ class ContactView(APIView):
         # A right may have gone between the two.
         if contact is None or contact.customer_group_id not in viewer.viewable:
             raise NotFound
-        return Response(describe_contact(contact, viewer))
+        return answer_contact(contact, viewer)
+
+    @extend_schema(
+        operation_id="change_contact",
+        summary="Change what you send of a contact",
+        parameters=[ID, IF_MATCH],
+        request=ContactValuesSerializer,
+        responses={200: ContactSerializer, **problems(404, 409, 412)},
+    )
+    def patch(self, request: Request, id: int) -> Response:
+        user = current_user(request)
+        values = read_values(request.data)
+        contact = change_contact(
+            user, id, values, by=Author(user, Way.REST), expected_version=read_expected_version(request)
+        )
+        return answer_contact(contact, read_viewer(request))
+
+    @extend_schema(
+        operation_id="delete_contact",
+        summary="Delete a contact",
+        description="What is only not to be found any more is better made inactive.",
+        parameters=[ID, IF_MATCH],
+        responses={204: None, **problems(404, 409, 412)},
+    )
+    def delete(self, request: Request, id: int) -> Response:
+        delete_contact(current_user(request), id, expected_version=read_expected_version(request))
+        return Response(status=204)
+
+
+class ContactDraftView(APIView):
+    """A contact that is not there yet."""
+
+    scopes = (Scope.CONTACTS,)
+
+    class InputSerializer(serializers.Serializer[None]):
+        number = NumberField(required=False, allow_blank=True, default="", help_text="The caller's, as presented.")
+        customer_group = serializers.CharField(
+            max_length=50, required=False, help_text="Id or internal name; else one of those in which you may create."
+        )
+        kind = serializers.ChoiceField(ContactKind.values, required=False)
+
+    @extend_schema(
+        operation_id="draft_contact",
+        summary="A new contact's fields, the first telephone field prefilled with a number",
+        description="Send it to `POST /api/v1/contacts` when it is filled in.",
+        parameters=[InputSerializer],
+        responses={200: ContactDraftSerializer, **problems(404)},
+    )
+    def get(self, request: Request) -> Response:
+        serializer = self.InputSerializer(data=request.query_params)
+        serializer.is_valid(raise_exception=True)
+        return Response(describe_draft(prepare_contact(current_user(request), **serializer.validated_data)))

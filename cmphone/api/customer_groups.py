@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
 from cmphone.calls.cases import list_queues
-from cmphone.contacts.configuration import Configuration, GroupRules, get_current_configuration
+from cmphone.contacts.configuration import GroupRules, get_current_configuration
 from cmphone.contacts.models import ContactKind, IndexScope, Queue, choose_label
 from cmphone.contacts.selectors import Rights, get_rights
 
@@ -122,9 +122,3 @@ def describe_rights(rights: Rights, group: GroupRules, language: str) -> dict[st
             for field in fields
         ],
     }
-
-
-def find_group(configuration: Configuration, rights: Mapping[int, Rights], named: str) -> GroupRules | None:
-    """Return the customer group of this id or internal name, or None when there is none that the caller may see."""
-    mine = [group for id, group in configuration.groups.items() if id in rights]
-    return next((group for group in mine if named in {str(group.id), group.name}), None)

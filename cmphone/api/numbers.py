@@ -14,11 +14,10 @@ from rest_framework.views import APIView
 
 from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
-from cmphone.api.customer_groups import find_group
 from cmphone.api.documentation import problems
 from cmphone.contacts.configuration import Configuration, get_current_configuration
 from cmphone.contacts.models import User
-from cmphone.contacts.selectors import Rights, get_rights, list_contacts
+from cmphone.contacts.selectors import Rights, find_group, get_rights, list_contacts
 from cmphone.problems import NotFound
 from numbering.dialing import Obstacle, dial
 from numbering.display import show

@@ -4,7 +4,8 @@ from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from cmphone.api.cases import CasesView, CaseView, ContactCasesView
-from cmphone.api.contacts import ContactsView, ContactView
+from cmphone.api.contact_upserts import ContactByExternalIdView, ContactsBulkView
+from cmphone.api.contacts import ContactDraftView, ContactsView, ContactView
 from cmphone.api.customer_groups import CustomerGroupsView
 from cmphone.api.health import CheckView, LiveView, ReadyView, ReportView
 from cmphone.api.license import LicenseView
@@ -24,6 +25,10 @@ urlpatterns = [
     path("api/v1/numbers/canonicalize", CanonicalizeView.as_view()),
     path("api/v1/numbers/dial", DialView.as_view()),
     path("api/v1/contacts", ContactsView.as_view()),
+    path("api/v1/contacts/draft", ContactDraftView.as_view()),
+    path("api/v1/contacts/bulk", ContactsBulkView.as_view()),
+    # An external id may have slashes in it.
+    path("api/v1/contacts/by-external-id/<path:external_id>", ContactByExternalIdView.as_view()),
     path("api/v1/contacts/<int:id>", ContactView.as_view()),
     path("api/v1/contacts/<int:id>/cases", ContactCasesView.as_view()),
     path("api/v1/cases", CasesView.as_view()),

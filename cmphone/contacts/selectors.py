@@ -1,10 +1,11 @@
 """Reads contacts and rights.  Who asks comes first; what he may not see is not in the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 
+from cmphone.contacts.configuration import Configuration, GroupRules
 from cmphone.contacts.models import Contact, CustomerGroup, CustomerGroupRight, Queue, User
 
 
@@ -51,3 +52,9 @@ def list_contacts(user: User) -> QuerySet[Contact]:
     if user.is_superuser and user.is_active:
         return Contact.objects.all()
     return Contact.objects.filter(customer_group_id__in=[id for id, right in get_rights(user).items() if right.view])
+
+
+def find_group(configuration: Configuration, among: Collection[int], named: str) -> GroupRules | None:
+    """Return the customer group of this id or internal name, None if it is not among these (ids)."""
+    groups = [group for id, group in configuration.groups.items() if id in among]
+    return next((group for group in groups if named in {str(group.id), group.name}), None)

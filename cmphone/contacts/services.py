@@ -5,6 +5,7 @@ How both are built anew when the configuration changes belongs to rebuilding.py.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -109,7 +110,8 @@ class _Written:
     def __init__(self, draft: ContactDraft, rules: GroupRules, now: datetime) -> None:
         self.is_new = draft.contact is None
         self.rules = rules
-        self.contact = draft.contact or Contact(
+        # A copy: where it does not go in after all, the caller still has the contact as it was read.
+        self.contact = copy(draft.contact) or Contact(
             customer_group_id=draft.customer_group_id, kind=draft.kind, created_at=now, updated_at=now
         )
         was, source_was = _facts(self.contact), self.source

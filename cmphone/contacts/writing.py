@@ -25,12 +25,25 @@ class Author(NamedTuple):
         return (self.user.pk, self.user.username, self.way.value) if self.user else (None, "", self.way.value)
 
 
-_IDS = "select nextval(pg_get_serial_sequence('contacts_contact', 'id')) from generate_series(1, %s)"
-_INSERT = (
-    "copy contacts_contact (id, customer_group_id, kind, company_id, external_id, is_active, fields,"
-    " name, name_details, name_list, names, version, created_at, updated_at) from stdin"
+_INSERT = """
+with given as materialized (
+    select nextval(pg_get_serial_sequence('contacts_contact', 'id')) as id, g.*
+    from unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::bool[], %s::text[], %s::text[], %s::text[],
+        %s::text[], %s::text[]) with ordinality
+    as g (customer_group_id, kind, company_id, external_id, is_active, fields, name, name_details, name_list, names,
+        place)
+), written as (
+    insert into contacts_contact (id, customer_group_id, kind, company_id, external_id, is_active, fields, name,
+        name_details, name_list, names, version, created_at, updated_at)
+    select id, customer_group_id, kind, company_id, external_id, is_active, fields::jsonb, name, name_details,
+        name_list, names::jsonb, 1, %s, %s
+    from given
+), told as (
+    insert into contacts_contactchange (contact_id, at, user_id, user_name, way, is_new, changes)
+    select id, %s, %s, %s, %s, true, '{}' from given
 )
-_INSERT_HISTORY = "copy contacts_contactchange (contact_id, at, user_id, user_name, way, is_new, changes) from stdin"
+select id from given order by place
+"""
 # Only what is still of the version that was changed.
 _UPDATE = """
 with given as (
@@ -57,39 +70,30 @@ where c.id = n.id
 
 
 def insert_contacts(contacts: Sequence[Contact], *, by: Author) -> None:
-    """Write new contacts, whose times are set, and that they are new."""
+    """Write new contacts, of the same time, and that they are new."""
     if not contacts:
         return
-    author = by.columns
-    # Copies raise the driver's errors otherwise.
-    with connection.wrap_database_errors, connection.cursor() as cursor:
-        cursor.execute(_IDS, [len(contacts)])
+    at = contacts[0].created_at
+    rows = [
+        (
+            c.customer_group_id,
+            c.kind,
+            c.company_id,
+            c.external_id,
+            c.is_active,
+            _json(c.fields),
+            c.name,
+            c.name_details,
+            c.name_list,
+            _json(c.names),
+        )
+        for c in contacts
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, [*_columns(rows), at, at, at, *by.columns])
         for contact, (id,) in zip(contacts, cursor.fetchall(), strict=True):
             contact.pk = id
             contact._state.adding = False
-        with cursor.copy(_INSERT) as copy:
-            for c in contacts:
-                copy.write_row(
-                    (
-                        c.pk,
-                        c.customer_group_id,
-                        c.kind,
-                        c.company_id,
-                        c.external_id,
-                        c.is_active,
-                        _json(c.fields),
-                        c.name,
-                        c.name_details,
-                        c.name_list,
-                        _json(c.names),
-                        c.version,
-                        c.created_at,
-                        c.updated_at,
-                    )
-                )
-        with cursor.copy(_INSERT_HISTORY) as copy:
-            for c in contacts:
-                copy.write_row((c.pk, c.created_at, *author, True, "{}"))
 
 
 def update_contacts(changed: Sequence[tuple[Contact, Mapping[str, object]]], *, by: Author) -> bool:

@@ -11,8 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
-from django.contrib.contenttypes.models import ContentType
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -29,6 +28,7 @@ from cmphone.contacts.admin.contact_form import ContactForm, build_contact_form,
 from cmphone.contacts.admin.readings import label_field, read_numbers, show_contact_numbers, show_number
 from cmphone.contacts.admin.rights import read_rights, require_user
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
+from cmphone.contacts.editing import delete_contacts, log_contact
 from cmphone.contacts.models import Contact, ContactKind, Way
 from cmphone.contacts.searching import MAX_BOX_LENGTH, list_plans, match_contacts, read_box
 from cmphone.contacts.selectors import NO_RIGHTS, Rights, list_contacts
@@ -72,8 +72,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return self._has_right(request, None, lambda rights: rights.create)
 
     def has_delete_permission(self, request: HttpRequest, obj: Contact | None = None) -> bool:
-        # No role gives it: whoever is not wanted any more is made inactive.
-        return request.user.is_active and request.user.is_superuser
+        return self.has_change_permission(request, obj)
 
     def _has_right(self, request: HttpRequest, contact: Contact | None, test: Callable[[Rights], bool]) -> bool:
         rights = read_rights(request)
@@ -263,6 +262,12 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return HttpResponseRedirect(f"{request.path}?{_place_query(*place)}")
         return response
 
+    def delete_model(self, request: HttpRequest, obj: Contact) -> None:
+        delete_contacts([obj], user=require_user(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Contact]) -> None:
+        delete_contacts(queryset, user=require_user(request))
+
     @admin.action(permissions=["change"], description=_("Make active"))
     def activate(self, request: HttpRequest, queryset: QuerySet[Contact]) -> None:
         self._set_active(request, queryset, is_active=True)
@@ -297,24 +302,14 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # It is read by others than may see the contact, and outlives it: so it has no name in it.
 
     def log_addition(self, request: HttpRequest, obj: Contact, message: Any) -> LogEntry:
-        return _log(request, obj, ADDITION, message)
+        return log_contact(obj, user=require_user(request), action=ADDITION, message=json.dumps(message))
 
     def log_change(self, request: HttpRequest, obj: Contact, message: Any) -> LogEntry:
-        return _log(request, obj, CHANGE, message)
+        return log_contact(obj, user=require_user(request), action=CHANGE, message=json.dumps(message))
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Contact]) -> list[LogEntry]:
-        return [_log(request, contact, DELETION, "") for contact in queryset]
-
-
-def _log(request: HttpRequest, contact: Contact, action: int, message: Any) -> LogEntry:
-    return LogEntry.objects.create(
-        user=require_user(request),
-        content_type=ContentType.objects.get_for_model(Contact),
-        object_id=str(contact.pk),
-        object_repr=gettext("contact %d") % contact.pk,
-        action_flag=action,
-        change_message=message if isinstance(message, str) else json.dumps(message),
-    )
+        # The service has done so.
+        return []
 
 
 def _place_query(rules: GroupRules, kind: str, number: str = "") -> str:
