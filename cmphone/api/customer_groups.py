@@ -1,7 +1,6 @@
 """/api/v1/customer-groups: what the caller may see, with rights and fields."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
