@@ -295,6 +295,21 @@ def test_a_case_keeps_the_name_of_a_user_who_is_gone(client: Client, place: Plac
     assert shown["created_by"] == {"id": None, "display_name": "Anna Bell"}
 
 
+def test_a_contact_with_cases_is_not_deleted(
+    client: Client, place: Place, agent: User, headers: dict[str, str]
+) -> None:
+    case = make_case(agent, place.contact, place.queue)
+    CustomerGroupRight.objects.update(can_edit=True)
+    url = f"/api/v1/contacts/{place.contact.pk}"
+    answer = client.delete(url, headers=headers | {"Accept-Language": "en"})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        409,
+        "There are cases of this contact. Make it inactive instead.",
+    )
+    case.delete()
+    assert client.delete(url, headers=headers).status_code == 204
+
+
 # --- rights ---
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import OperationalError, transaction
 from django.db.models import ProtectedError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,9 +16,10 @@ from cmphone.calls.cases import CreatedCase, create_case, list_cases, list_queue
 from cmphone.calls.models import Case
 from cmphone.contacts import rights
 from cmphone.contacts.callers import look_up
+from cmphone.contacts.editing import delete_contact
 from cmphone.contacts.models import Contact, CustomerGroupRight, Queue, QueueRight, User
 from cmphone.contacts.selectors import NO_RIGHTS, get_rights
-from cmphone.problems import Unavailable, as_problem
+from cmphone.problems import Conflict, Unavailable, as_problem
 from tests.locks import start, wait_for_waiting
 from tests.make import (
     give_rights,
@@ -234,14 +235,17 @@ def test_a_contact_that_is_being_deleted_gets_no_case(
     assert Case.objects.count() == 0
 
 
-def test_a_contact_that_gets_a_case_just_now_is_not_deleted(
-    agent: User, contact: Contact, threads: ThreadPoolExecutor
+@pytest.mark.parametrize("expected_version", [None, 1])
+def test_who_deletes_a_contact_waits_for_its_case_and_is_then_told_of_it(
+    agent: User, contact: Contact, threads: ThreadPoolExecutor, expected_version: int | None
 ) -> None:
+    CustomerGroupRight.objects.update(can_edit=True)
     with transaction.atomic():
         create(agent, contact)
-        deletion = start(threads, Contact.objects.get().delete)
+        deletion = start(threads, partial(delete_contact, agent, contact.pk, expected_version=expected_version))
         wait_for_waiting()
-    with pytest.raises(IntegrityError):
+        assert not deletion.done()
+    with pytest.raises(Conflict, match="There are cases of this contact"):
         deletion.result(10)
     assert Case.objects.get().contact == contact
 

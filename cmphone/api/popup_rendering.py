@@ -1,7 +1,7 @@
 """/api/v1/popup-templates/{lang}/{name}/render: a popup as a page, for clients that do not render."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,10 @@ from rest_framework.views import APIView
 from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
 from cmphone.api.documentation import problems
+from cmphone.api.notation import find_base_url
 from cmphone.api.popup_templates import AnyContentNegotiation
+from cmphone.contacts.configuration import get_current_configuration
+from cmphone.contacts.pages import Shown
 from cmphone.problems import InvalidRequest, NotFound
 from templates_store.popup_context import build_context
 from templates_store.popup_sets import PopupSet
@@ -67,6 +70,7 @@ class ShownLookupSerializer(serializers.Serializer[None]):
         extension = _text(null=True)
         url = _text()
         can_create_case = serializers.BooleanField()
+        create_case_url = _text(null=True, required=False)
 
     class ShownActionsSerializer(serializers.Serializer[None]):
         create_contact = _text(null=True)
@@ -111,8 +115,10 @@ class PopupRenderingView(APIView):
         if "call_id" in serializer.validated_data:
             raise NotFound(_("There is no such call."))
         user = current_user(request)
+        lookup = serializer.validated_data["lookup"]
+        _add_case_urls(lookup["contacts"], base_url=find_base_url(request))
         context = build_context(
-            serializer.validated_data["lookup"],
+            lookup,
             language=language,
             texts=get_texts(language),
             user={"username": user.username, "display_name": user.display_name},
@@ -120,6 +126,15 @@ class PopupRenderingView(APIView):
         )
         page = render_in_force(language, name, context)
         return HttpResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+
+
+def _add_case_urls(contacts: Sequence[dict[str, Any]], *, base_url: str) -> None:
+    """Say where a new case is made, of contacts whose look-up did not say it yet."""
+    for contact in contacts:
+        if contact["can_create_case"] and not contact.get("create_case_url"):
+            group = contact["customer_group"].get("internal_name", "")
+            shown = Shown(contact["id"], "", contact["kind"], group)
+            contact["create_case_url"] = get_current_configuration().pages.make_new_case_url(base_url, shown)
 
 
 def render_in_force(language: str, name: str, context: Mapping[str, object]) -> str:

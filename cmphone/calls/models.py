@@ -22,7 +22,7 @@ class Case(models.Model):
     contact = models.ForeignKey(
         Contact, on_delete=models.PROTECT, related_name="cases", db_index=False, verbose_name=_("contact")
     )
-    subject = models.CharField(_("subject"), max_length=200)
+    subject = models.CharField(_("subject line"), max_length=200)
     description = models.TextField(_("description"), blank=True)
     created_by = models.ForeignKey(
         User, on_delete=models.SET_NULL, null=True, related_name="cases", verbose_name=_("created by")

@@ -12,6 +12,8 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -46,7 +48,7 @@ class CaseForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Case
         fields = ["contact", "queue", "subject", "description"]
-        widgets = {"subject": forms.TextInput(attrs={"class": "vTextField"})}
+        widgets = {"subject": forms.TextInput(attrs={"size": 80})}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -68,8 +70,10 @@ def build_case_form(*, user: User, groups: list[int], contact: Contact | None) -
         queryset=list_contacts(user).filter(customer_group__in=groups),
         widget=AutocompleteSelect(Case._meta.get_field("contact"), admin.site),
     )
+    offered = list_queues(user, contact.customer_group_id if contact else None)
+    first_two = list(offered[:2])
     queues = forms.ModelChoiceField(
-        label=capfirst(_("queue")), queryset=list_queues(user, contact.customer_group_id if contact else None)
+        label=capfirst(_("queue")), queryset=offered, initial=first_two[0] if len(first_two) == 1 else None
     )
     return type("CaseForm", (CaseForm,), {"contact": contacts, "queue": queues})
 
@@ -109,10 +113,9 @@ class ContactFilter(admin.SimpleListFilter):
 
 @admin.register(Case)
 class CaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["number", "subject", "contact_name", "group", "queue_name", "author", "created_at"]
+    list_display = ["number", "subject", "contact_name", "queue_name", "author", "created"]
     list_display_links = ["number", "subject"]
     list_filter = [QueueFilter, ContactFilter]
-    list_select_related = ["contact__customer_group", "queue", "created_by"]
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["=id", "subject", "contact__name"]
@@ -162,7 +165,7 @@ class CaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def contact_name(self, case: Case) -> str:
         return case.contact.name
 
-    @admin.display(description=_("customer group"), ordering="contact__customer_group__name")
+    @admin.display(description=_("customer group"))
     def group(self, case: Case) -> str:
         return str(case.contact.customer_group)
 
@@ -173,6 +176,11 @@ class CaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("created by"), ordering="created_by_name")
     def author(self, case: Case) -> str:
         return case.author
+
+    @admin.display(description=_("created at"), ordering="created_at")
+    def created(self, case: Case) -> str:
+        # Short enough that the table fits on a page.
+        return date_format(timezone.localtime(case.created_at), "SHORT_DATETIME_FORMAT")
 
     @admin.display(description=_("contact"))
     def contact_link(self, case: Case) -> SafeString:

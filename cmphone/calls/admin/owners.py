@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 
 from cmphone.calls.models import Case
 from cmphone.contacts.admin.configuration import QueueAdmin
@@ -57,13 +57,11 @@ class ContactWithCasesAdmin(ContactAdmin):
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
-        """List what would go too, but of cases only how many there are."""
+        """List what would go too, but no case: whoever deletes a contact need not be one who reads its cases."""
         contacts = list(objs)
-        count = Case.objects.filter(contact__in=contacts).count()
-        if not count:
+        if not Case.objects.filter(contact__in=contacts).exists():
             return super().get_deleted_objects(contacts, request)
-        text = ngettext("%d case", "%d cases", count) % count
-        return [str(contact) for contact in contacts], {}, set(), [text]
+        return [str(contact) for contact in contacts], {}, set(), [gettext("The cases of the contact")]
 
 
 def _is_choice_for_case(request: HttpRequest) -> bool:

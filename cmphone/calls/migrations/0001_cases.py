@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             name="Case",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("subject", models.CharField(max_length=200, verbose_name="subject")),
+                ("subject", models.CharField(max_length=200, verbose_name="subject line")),
                 ("description", models.TextField(blank=True, verbose_name="description")),
                 ("created_by_name", models.CharField(max_length=301, verbose_name="created by")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
