@@ -12,7 +12,7 @@ import signal
 from collections.abc import Awaitable, Callable, MutableMapping
 from io import BytesIO
 from types import FrameType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -31,6 +31,7 @@ from cmphone.problems import (
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
+    Unavailable,
     answer_exception,
     choose_request_id,
 )
@@ -46,9 +47,12 @@ logger = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+T = TypeVar("T")
 
 # A client that takes nothing for so long is cut off; it resumes where it was.
 SLOW_SECONDS = 30
+# A database that hangs: who asks is told so.
+ANSWER_SECONDS = 10
 # Not all at once, when a thousand clients come back.
 RETRY_MILLISECONDS = (1_000, 4_000)
 # Each stream is one, and so is each connection of somebody who is about to be refused.
@@ -115,14 +119,27 @@ class Application:
         redirect = self._security.process_request(request)
         if redirect is not None:
             return redirect, None
+        if request.path == "/health/live":
+            _require_method(request, "GET", "HEAD")
+            return JsonResponse({"status": "live"}), None
+        if request.path == "/metrics":
+            _require_method(request, "GET", "HEAD")
+            return await self._ask(self._show_metrics, request), None
         if request.path != EVENTS_PATH:
-            return await self._threads.run(self._answer_monitoring, request), None
+            raise NotFound
         self.hub.ensure_room()
-        stream, beginning = await self._threads.run(_open, request)
+        stream, beginning = await self._ask(_open, request)
         self.hub.add(stream)
         # Before it is told anything: nobody else had his turn yet.
         stream.put(beginning)
         return HttpResponse(headers=_STREAM_HEADERS), stream
+
+    async def _ask(self, work: Callable[[HttpRequest], T], request: HttpRequest) -> T:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._threads.run(work, request)
+        except TimeoutError as error:
+            raise Unavailable(gettext("The database does not answer. Try again."), retry_after=5) from error
 
     async def _send_head(self, request: HttpRequest, answer: HttpResponse, send: Send) -> None:
         answer["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
@@ -146,12 +163,7 @@ class Application:
         finally:
             watch.cancel()
 
-    def _answer_monitoring(self, request: HttpRequest) -> HttpResponse:
-        if request.path not in {"/health/live", "/metrics"}:
-            raise NotFound
-        _require_method(request, "GET", "HEAD")
-        if request.path == "/health/live":
-            return JsonResponse({"status": "live"})
+    def _show_metrics(self, request: HttpRequest) -> HttpResponse:
         if settings.MONITORING_KEY:
             require_monitoring(request, is_database_up=lambda: self.hub.is_database_up)
         body, content_type = read_metrics(self.hub, accept=request.headers.get("Accept", ""))
