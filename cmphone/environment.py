@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 
@@ -60,6 +61,14 @@ def read_key(name: str, *, shortest: int, environ: Mapping[str, str] = os.enviro
     return text
 
 
+def read_number(name: str, default: int, *, least: int, most: int, environ: Mapping[str, str] = os.environ) -> int:
+    """Return the variable `name`, a whole number from `least` to `most`."""
+    text = read_text(name, str(default), environ)
+    if re.fullmatch("[0-9]{1,9}", text) is None or not least <= int(text) <= most:
+        raise SettingsError(f"{name} must be a whole number from {least} to {most}, not {text!r}.")
+    return int(text)
+
+
 def read_folder(name: str, environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the folder that the variable `name` names by an absolute path; empty: None.  It need not exist yet."""
     text = read_text(name, "", environ)
@@ -69,3 +78,11 @@ def read_folder(name: str, environ: Mapping[str, str] = os.environ) -> Path | No
     if not path.is_absolute() or "\0" in text:
         raise SettingsError(f"{name} must be an absolute path such as /srv/cmphone/popups, not {text!r}.")
     return path
+
+
+def read_networks(name: str, environ: Mapping[str, str] = os.environ) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks that the comma-separated variable `name` names; empty: none."""
+    try:
+        return tuple(ip_network(part) for part in read_list(name, "", environ))
+    except ValueError as error:
+        raise SettingsError(f"{name} names networks as in 10.1.0.0/16,fd00:1::/64 ({error}).") from error

@@ -11,7 +11,17 @@ from django.conf.locale import LANG_INFO
 from django.utils.translation import gettext_lazy as _
 
 from cmphone import embedded
-from cmphone.environment import SettingsError, read_choice, read_flag, read_folder, read_key, read_list, read_text
+from cmphone.environment import (
+    SettingsError,
+    read_choice,
+    read_flag,
+    read_folder,
+    read_key,
+    read_list,
+    read_networks,
+    read_number,
+    read_text,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -67,6 +77,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "cmphone.properties",
     "cmphone.access",
+    "cmphone.webhooks",
     "cmphone.contacts",
     "cmphone.calls",
     "cmphone.monitoring",
@@ -261,11 +272,46 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15},
     },
     "remove old versions of popups": {"task": "templates_store.tasks.remove_old_popups", "schedule": 3600.0},
+    "move values of renamed fields and delete those of removed ones": {
+        "task": "cmphone.contacts.tasks.finish_field_changes",
+        "schedule": 15.0,
+        # Those that waited for a worker would only find that the first of them is at it.
+        "options": {"expires": 15},
+    },
+    "import contacts": {
+        "task": "cmphone.contacts.tasks.work_off_imports",
+        "schedule": 15.0,
+        # Those that waited for a worker would only find that the first of them is at it.
+        "options": {"expires": 15},
+    },
+    "send deliveries to webhooks": {
+        "task": "cmphone.webhooks.tasks.send_deliveries",
+        "schedule": 15.0,
+        # Those that waited for a worker would only look for what the first of them has taken.
+        "options": {"expires": 15},
+    },
+    "remove old deliveries": {"task": "cmphone.webhooks.tasks.remove_old_deliveries", "schedule": 3600.0},
+    "remove old imports": {"task": "cmphone.contacts.tasks.remove_old_imports", "schedule": 3600.0},
     "rebuild what a changed setting affects": {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
     },
+    "end calls whose end nobody reported": {
+        "task": "cmphone.calls.tasks.close_overdue_calls",
+        "schedule": 15.0,
+        # Those that waited for a worker would only look again at what the first of them saw.
+        "options": {"expires": 15},
+    },
+    "remove old calls": {"task": "cmphone.calls.tasks.remove_old_calls", "schedule": 3600.0},
+    "pull directories": {
+        "task": "cmphone.contacts.tasks.pull_due_directories",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
 }
+
+# Of a file with contacts that somebody imports in the administration, in millions of bytes.
+IMPORT_MAX_MB = read_number("CMPHONE_IMPORT_MAX_MB", 200, least=1, most=10_000)
 
 # What Prometheus and other monitoring show to read the health report and the metrics.  Empty: there is no such key,
 # and the metrics are open.
@@ -277,6 +323,9 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
 
 # A folder with popup files, for those who deploy by file.  Empty: there is none.
 POPUP_DIR = read_folder("CMPHONE_POPUP_DIR")
+
+# Internal networks in which webhooks may be, such as 10.1.0.0/16: without, events go to the internet only.
+WEBHOOK_ALLOWED_NETWORKS = read_networks("CMPHONE_WEBHOOK_ALLOWED_NETWORKS")
 
 # Telephone numbers are personal data: no line of a log holds one.
 LOGGING = {

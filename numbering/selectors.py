@@ -37,6 +37,7 @@ class Hit:
     customer_group_id: int
     company_id: int | None
     company_name: str | None
+    external_id: str
     field: str
     extension: str | None
 
@@ -166,7 +167,8 @@ _LISTED = f""", exact as materialized (
            coalesce(c.names -> (select language from me) ->> 'details', c.name_details) as name_details,
            coalesce(c.names -> (select language from me) ->> 'list', c.name_list) as name_list,
            c.customer_group_id, company.id as company_id,
-           coalesce(company.names -> (select language from me) ->> 'default', company.name) as company_name
+           coalesce(company.names -> (select language from me) ->> 'default', company.name) as company_name,
+           c.external_id
     from matches m
     join contacts_contact c on c.id = m.contact_id
       or m.finds_persons and c.company_id = m.contact_id and c.is_active
@@ -191,7 +193,7 @@ from (select) as one
 left join me on true"""
 _HITS = """(
     select json_agg(json_build_array(n, tier, position, id, kind, name_details, name_list, customer_group_id,
-                                     company_id, company_name, field, nullif(extension, '')))::text
+                                     company_id, company_name, external_id, field, nullif(extension, '')))::text
     from {rows} as first_rows
 )"""
 

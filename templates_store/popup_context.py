@@ -132,8 +132,7 @@ def build_context(
 
 
 def _describe_contact(contact: Mapping[str, Any]) -> dict[str, Any]:
-    url = f"{contact['url'].rstrip('/')}/cases/new/" if contact["can_create_case"] else ""
-    return {**contact, "create_case_url": url}
+    return {**contact, "create_case_url": contact["create_case_url"] if contact["can_create_case"] else ""}
 
 
 def _find_company(contacts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -188,6 +187,7 @@ def _sample_contact(
         "extension": extension,
         "url": f"https://crm.example.com/contacts/{id}/",
         "can_create_case": can_create_case,
+        "create_case_url": f"https://crm.example.com/cases/new/?contact={id}" if can_create_case else None,
     }
 
 

@@ -14,9 +14,14 @@ from jinja2.lexer import TokenStream
 _newline = re.compile("\r\n|\r|\n")
 
 
+def normalize(source: str) -> str:
+    """Return a source as positions count it: a line ends with one character."""
+    return _newline.sub("\n", source)
+
+
 def lex(environment: Environment, source: str) -> Iterator[tuple[int, str, str]]:
     """Yield position, kind and text of each token.  Raises TemplateSyntaxError with a position as its line."""
-    source = _newline.sub("\n", source)
+    source = normalize(source)
     end = 0
     try:
         for _, kind, text in environment.lexer.tokeniter(source, None):
@@ -36,5 +41,5 @@ def tokenize(environment: Environment, source: str) -> TokenStream:
 
 def find_place(source: str, position: int) -> tuple[int, int]:
     """Return line and column of a position, both from 1."""
-    before = _newline.sub("\n", source)[:position]
+    before = normalize(source)[:position]
     return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1

@@ -92,6 +92,15 @@ def check_template(source: str) -> None:
     _render(source, {name: dict.fromkeys(attributes, "x") if attributes else "x" for name, attributes in names.items()})
 
 
+def parse_template(source: str) -> nodes.Template:
+    """Return the tree of a template, whose nodes have their position in the source for a line.
+
+    Raises TemplateError for what `check_template` refuses by looking at the text.
+    """
+    _compile(source)
+    return _ENVIRONMENT.parse(source)
+
+
 def render_name(source: str, values: Mapping[str, object], show_phone: ShowPhone = str) -> str:
     """Return the name the template gives for these values: one line of at most 300 characters, perhaps empty.
 

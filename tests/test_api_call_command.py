@@ -53,7 +53,7 @@ def test_a_known_caller_is_shown_with_company_group_and_actions(live_server: Liv
         "     Customer group: customers en",
     ]
     assert f"     Open contact: {live_server.url}/contacts/" in shown
-    assert "     You may create a case for this contact." in shown
+    assert f"     New case: {live_server.url}/cases/new/?contact=" in shown
     assert shown.splitlines()[-1] == "  Call back: phone:0021133990312"
 
 

@@ -83,6 +83,7 @@ def test_the_answer_to_a_known_caller_is_the_contract(
                 "extension": None,
                 "url": f"http://testserver/contacts/{person.id}/",
                 "can_create_case": True,
+                "create_case_url": f"http://testserver/cases/new/?contact={person.id}",
             }
         ],
         "actions": {

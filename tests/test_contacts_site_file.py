@@ -13,7 +13,9 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cmphone.contacts.field_changes import Edit, FieldEdit, start_field_changes
 from cmphone.contacts.models import (
+    Contact,
     ContactField,
     ContactModel,
     CustomerGroup,
@@ -281,6 +283,67 @@ def test_an_order_that_is_right_is_left_as_an_administrator_numbered_it() -> Non
     ContactField.objects.filter(name="b").update(position=20)
     assert apply(field_lines("a", "b")) == []
     assert list(ContactField.objects.values_list("position", flat=True)) == [10, 20]
+
+
+def field_table(name: str, **values: str) -> str:
+    lines = "".join(f"{key} = {value}\n" for key, value in values.items())
+    model = '[[contact_models]]\nname = "model-customers"\n'
+    return f'{model}[[contact_models.fields]]\nobject = "person"\nname = "{name}"\n{lines}'
+
+
+def test_a_field_that_becomes_another_one_says_how_many_contacts_have_a_value_there() -> None:
+    group = make_customer_group()
+    make_person(group, private_phone="0211 1234567")
+    make_person(group)
+    text = field_table("private_phone", indexed='"local"')
+    would = apply_site(data=tomllib.loads(text), environ={}, dry_run=True)
+    assert [str(change) for change in would] == apply(text)
+    assert apply(text) == []
+    assert apply(field_table("private_phone", dialable="false")) == [
+        "contact model model-customers, person field private_phone: dialable true → false",
+        "contact model model-customers, person field private_phone: 1 contact has a value there",
+    ]
+
+
+def test_a_field_by_another_name_is_a_new_one_and_those_that_stay_with_values_are_told() -> None:
+    make_person(make_customer_group(), phone="0211 1234567")
+    where = "contact model model-customers"
+    stays = (
+        "is not in the file and stays, with the value of 1 contact; "
+        "it is renamed or removed on the page of the contact model"
+    )
+    assert apply(field_table("tel")) == [
+        f"{where}, person field tel: created",
+        f"{where}: the person field first_name {stays}",
+        f"{where}: the person field last_name {stays}",
+        f"{where}: the person field phone {stays}",
+    ]
+    assert Contact.objects.get().fields["phone"] == "0211 1234567"
+
+
+def test_a_new_field_whose_name_has_values_of_an_earlier_one_says_so() -> None:
+    make_person(make_customer_group(), phone="0211 1234567")
+    ContactField.objects.exclude(object="person", name="mobile").filter(object="person").delete()
+    assert apply(field_table("phone"))[:2] == [
+        "contact model model-customers, person field phone: created",
+        "contact model model-customers, person field phone: 1 contact still has a value under this name, "
+        "of an earlier field: it is shown again",
+    ]
+
+
+def test_a_name_whose_values_are_still_being_moved_or_deleted_is_refused() -> None:
+    group = make_customer_group()
+    make_person(group)
+    edits = [FieldEdit(Edit.RENAME, "person", "phone", "phone", "tel"), FieldEdit(Edit.REMOVE, "person", "fax")]
+    start_field_changes(contact_model=group.contact_model, edits=edits, by=None)
+    assert refuse(field_table("tel")) == [
+        "contact model model-customers, person field tel: "
+        "The person field phone is still being renamed to tel. Wait until that is done."
+    ]
+    assert refuse(field_table("fax")) == [
+        "contact model model-customers, person field fax: "
+        "The values of the removed person field fax are still being deleted. Wait until that is done."
+    ]
 
 
 def test_a_password_is_taken_from_the_environment_and_only_changed_when_it_differs(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_case_can_be_created_where_the_user_may() -> None:
     context: Any = build_context(lookup_of({}, {"can_create_case": False}), language="en", texts=TEXTS)
 
     assert [contact["create_case_url"] for contact in context["contacts"]] == [
-        "https://crm.example.com/contacts/17/cases/new/",
+        "https://crm.example.com/cases/new/?contact=17",
         "",
     ]
 

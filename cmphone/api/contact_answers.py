@@ -14,6 +14,7 @@ from cmphone.api.customer_groups import describe_group
 from cmphone.api.notation import find_base_url, format_time
 from cmphone.contacts.configuration import Configuration, get_current_configuration
 from cmphone.contacts.models import Contact, ContactKind
+from cmphone.contacts.pages import Shown
 from cmphone.contacts.selectors import get_rights
 from cmphone.contacts.services import ContactDraft
 from numbering.dialing import Obstacle, dial
@@ -144,6 +145,7 @@ def describe_contact(contact: Contact, viewer: Viewer) -> dict[str, object]:
     """Return a contact as an answer has it."""
     rules = viewer.configuration.groups[contact.customer_group_id]
     company = contact.company if contact.company and contact.company.customer_group_id in viewer.viewable else None
+    shown = Shown(contact.pk, contact.external_id, contact.kind, rules.name)
     return {
         "id": str(contact.pk),
         "customer_group": describe_group(rules, viewer.language),
@@ -152,7 +154,7 @@ def describe_contact(contact: Contact, viewer: Viewer) -> dict[str, object]:
         "company": {"id": str(company.pk), "name": company.name} if company else None,
         "external_id": contact.external_id,
         "active": contact.is_active,
-        "url": f"{viewer.base_url}/contacts/{contact.pk}/",
+        "url": viewer.configuration.pages.make_contact_url(viewer.base_url, shown),
         "created_at": format_time(contact.created_at),
         "updated_at": format_time(contact.updated_at),
         "fields": {

@@ -2,7 +2,6 @@
 
 import time
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 from django.http import HttpResponse
@@ -17,8 +16,8 @@ from cmphone.api.documentation import problems
 from cmphone.api.notation import find_base_url
 from cmphone.api.numbers import NumberField, NumberSerializer, ReadingSerializer, describe_number, describe_reading
 from cmphone.contacts.callers import Answer, Call, look_up
+from cmphone.contacts.pages import Shown
 from cmphone.monitoring.look_ups import count_batch, count_look_up
-from numbering.dialing import dial
 from numbering.selectors import Hit
 
 # What the document says: the views check it themselves.
@@ -64,6 +63,10 @@ class LookupView(APIView):
             extension = serializers.CharField(allow_null=True)
             url = serializers.CharField()
             can_create_case = serializers.BooleanField()
+            create_case_url = serializers.CharField(
+                allow_null=True,
+                help_text="The page for a new case of the contact; null where the user may create none.",
+            )
 
             class Meta:
                 ref_name = "FoundContact"
@@ -158,13 +161,15 @@ def describe_call(call: Call, answer: Answer, *, base_url: str) -> dict[str, obj
         "contacts": [_describe_hit(hit, call, answer, base_url) for hit in call.found.hits],
         "actions": {
             "create_contact": _create_contact_url(call, answer, base_url),
-            "call_back": _call_back_uri(call, answer),
+            "call_back": answer.configuration.make_dial_uri(answer.dial(call)),
         },
     }
 
 
 def _describe_hit(hit: Hit, call: Call, answer: Answer, base_url: str) -> dict[str, object]:
     group = answer.configuration.groups[hit.customer_group_id]
+    pages, shown = answer.configuration.pages, Shown(hit.contact_id, hit.external_id, hit.kind, group.name)
+    can_create_case = hit.customer_group_id in answer.search.case_groups
     return {
         "id": str(hit.contact_id),
         "kind": hit.kind,
@@ -173,19 +178,18 @@ def _describe_hit(hit: Hit, call: Call, answer: Answer, base_url: str) -> dict[s
         "company": {"id": str(hit.company_id), "name": hit.company_name} if hit.company_id else None,
         "field": hit.field,
         "extension": hit.extension,
-        "url": f"{base_url}/contacts/{hit.contact_id}/",
-        "can_create_case": hit.customer_group_id in answer.search.case_groups,
+        "url": pages.make_contact_url(base_url, shown),
+        "can_create_case": can_create_case,
+        "create_case_url": pages.make_new_case_url(base_url, shown, _number(call)) if can_create_case else None,
     }
 
 
 def _create_contact_url(call: Call, answer: Answer, base_url: str) -> str | None:
     if not answer.search.can_create:
         return None
-    number = f"+{call.reading.canonical}" if call.reading.kind == "public" else call.reading.canonical
-    return f"{base_url}/contacts/new/" + (f"?number={quote(number)}" if number else "")
+    return answer.configuration.pages.make_new_contact_url(base_url, _number(call))
 
 
-def _call_back_uri(call: Call, answer: Answer) -> str | None:
-    configuration = answer.configuration
-    dialling = dial(call.reading, configuration.site, configuration.list_own_lines(answer.search.visible_groups))
-    return configuration.make_dial_uri(dialling)
+def _number(call: Call) -> str:
+    """Return the number as pages take it; empty where none is shown."""
+    return f"+{call.reading.canonical}" if call.reading.kind == "public" else call.reading.canonical

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 from cmphone.contacts.models import ContactField, ContactKind, CustomerGroup, Subject, choose_label
+from cmphone.contacts.pages import Pages
 from cmphone.properties import registry
 from cmphone.properties.selectors import get_versions, load_properties
 from numbering import countries
@@ -159,6 +160,12 @@ class Configuration:
         return f"{self.properties[registry.DIAL_URI_SCHEME]}:{dialling.string}" if dialling.string else None
 
     @cached_property
+    def pages(self) -> Pages:
+        """Return where the pages about contacts are."""
+        names = (registry.CONTACT_PAGE, registry.NEW_CONTACT_PAGE, registry.NEW_CASE_PAGE)
+        return Pages(*(self.properties[name] for name in names))
+
+    @cached_property
     def rest_session_timeout(self) -> timedelta:
         own = self.properties[registry.REST_SESSION_TIMEOUT]
         return timedelta(seconds=int(own or self.properties[registry.SESSION_TIMEOUT]))
@@ -184,6 +191,15 @@ def get_configuration(version: str | None = None) -> Configuration:
 def get_current_configuration() -> Configuration:
     """Return the configuration in force.  One query where this process has it already."""
     return get_configuration(get_versions()[0])
+
+
+def keep_configuration(version: str) -> None:
+    """Let this process keep the configuration at `version`, which it may have loaded inside a transaction only.
+
+    No query where it has that one.
+    """
+    if not connection.in_atomic_block:
+        get_configuration(version)
 
 
 def _load() -> Configuration:

@@ -118,6 +118,14 @@ def _can_decode(path: Path, encoding: str) -> bool:
     return True
 
 
+def decode_beginning(data: bytes, encoding: str) -> str:
+    """Return the text that a file begins with; a character that is cut off at the end is left out.
+
+    Raises LookupError or UnicodeError.
+    """
+    return codecs.getincrementaldecoder(encoding)().decode(data)
+
+
 def _is_binary(path: Path, encoding: str) -> bool:
     with path.open(encoding=encoding) as file:
         start = file.read(_SAMPLE)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser, Group
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.indexes import GinIndex, HashIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q, Value
@@ -15,6 +15,9 @@ from django.db.models.functions import Left, Trim, Upper
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+# Django looks for all models of contacts here.
+from cmphone.contacts import directory_models as directory_models
+from cmphone.contacts import import_models as import_models
 from license.named_users import require_free_name
 from numbering.models import IndexEntry
 
@@ -143,6 +146,79 @@ class ContactField(Labelled):
             models.CheckConstraint(condition=Q(object__in=ContactKind.values), name="field_object_is_known"),
             models.CheckConstraint(condition=Q(indexed__in=IndexScope.values), name="field_indexed_is_known"),
         ]
+
+
+class FieldAction(models.TextChoices):
+    """What is done to a contact field whose contacts have values."""
+
+    RENAME = "rename", _("renamed")
+    REMOVE = "remove", _("removed")
+
+
+class FieldStep(models.TextChoices):
+    """How far it is.  A rename copies, switches and clears; a removal only clears."""
+
+    COPY = "copy", _("values are copied to the new name")
+    SWITCH = "switch", _("the new name comes into force")
+    CLEAR = "clear", _("old values are deleted")
+
+
+class FieldChange(models.Model):
+    """That a field of a contact model is renamed, or was removed, and how far that is in the values of its contacts.
+
+    The contacts up to and with (`last_group`, `last_id`) are done with the step; every batch writes its place in its
+    own transaction (field_moving.py).
+    """
+
+    contact_model = models.ForeignKey(
+        ContactModel, on_delete=models.CASCADE, related_name="field_changes", verbose_name=_("contact model")
+    )
+    object = models.CharField(_("object"), max_length=10, choices=ContactKind.choices)
+    action = models.CharField(_("change"), max_length=10, choices=FieldAction.choices)
+    name = models.CharField(_("field"), max_length=50)
+    new_name = models.CharField(_("new name"), max_length=50, blank=True)
+    # A name, not a reference: it outlives its user.
+    requested_by_name = models.CharField(_("requested by"), max_length=150, blank=True)
+    requested_at = models.DateTimeField(_("requested"))
+    step = models.CharField(_("step"), max_length=10, choices=FieldStep.choices)
+    total = models.PositiveIntegerField(_("contacts"), default=0, help_text=_("When the step began."))
+    done = models.PositiveIntegerField(_("done"), default=0)
+    changed = models.PositiveIntegerField(_("changed"), default=0, help_text=_("Contacts with a value there."))
+    last_group = models.BigIntegerField(default=0)
+    last_id = models.BigIntegerField(default=0)
+    # Why a rename was given up: everything is then as it was before.
+    problem = models.TextField(_("given up"), blank=True)
+    updated_at = models.DateTimeField(_("last batch"))
+    finished_at = models.DateTimeField(_("end"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("change of a field")
+        verbose_name_plural = _("changes of fields")
+        constraints = [
+            models.CheckConstraint(condition=Q(object__in=ContactKind.values), name="field_change_object_is_known"),
+            models.CheckConstraint(condition=Q(action__in=FieldAction.values), name="field_change_action_is_known"),
+            models.CheckConstraint(condition=Q(step__in=FieldStep.values), name="field_change_step_is_known"),
+            models.CheckConstraint(
+                condition=Q(action="rename") ^ Q(new_name=""), name="field_change_has_a_new_name_if_it_renames"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(finished_at=None), name="field_change_unfinished"),
+        ]
+
+    def __str__(self) -> str:
+        what = f"{self.name} → {self.new_name}" if self.new_name else self.name
+        return f"{self.contact_model}, {self.get_object_display()}: {what}"
+
+    @property
+    def percent(self) -> int:
+        """How much of it is done, as far as can be told.  A rename goes through the contacts twice."""
+        if self.finished_at is not None:
+            return 100
+        share = min(99, self.done * 100 // self.total) if self.total else 0
+        if self.action == FieldAction.REMOVE:
+            return share
+        return {FieldStep.COPY: share // 2, FieldStep.SWITCH: 50}.get(FieldStep(self.step), 50 + share // 2)
 
 
 class CustomerGroup(Labelled):
@@ -314,6 +390,8 @@ class Contact(models.Model):
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="contact_name_part"),
             # A rebuild goes through a group in this order.
             models.Index(fields=["customer_group", "kind", "id"], name="contact_rebuild_order"),
+            # An import finds by it which contact a record without external id is.
+            HashIndex(fields=["fields"], condition=Q(external_id=""), name="contact_content"),
             # An import finds the companies of its persons by it.
             models.Index(
                 F("customer_group"),

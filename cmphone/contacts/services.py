@@ -14,18 +14,20 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
+from cmphone.contacts.configuration import GroupRules, get_configuration, keep_configuration
 from cmphone.contacts.models import Contact, ContactKind, IndexScope
 from cmphone.contacts.naming import rename
 from cmphone.contacts.writing import Author, insert_contacts, update_contacts, write_names
 from cmphone.problems import Conflict
 from cmphone.properties.services import hold_configuration, mark_configuration_changed
+from cmphone.webhooks.models import EventKind
+from cmphone.webhooks.services import Event, announce
 from numbering.reading import Plan
 from numbering.services import IndexedValue, IndexSource, add_entries, replace_entries
 from templates_store.rendering import Names
 
 MAX_VALUE_LENGTH = 4_000
-_unstorable = re.compile("[\x00\ud800-\udfff]")
+unstorable = re.compile("[\x00\ud800-\udfff]")
 BATCH = 500
 
 
@@ -72,8 +74,6 @@ def save_contacts(drafts: Sequence[ContactDraft], *, by: Author) -> list[Contact
 
     What a draft does not change is not written, and its version stays.  A contact to be changed must be as it was read.
     """
-    # Outside the transaction it is kept; inside, it is only compared.
-    get_current_configuration()
     try:
         with transaction.atomic():
             version = hold_configuration()
@@ -93,11 +93,22 @@ def save_contacts(drafts: Sequence[ContactDraft], *, by: Author) -> list[Contact
             _index(new, write=add_entries)
             _index([each for each in changed if each.is_indexed_anew], write=replace_entries)
             _rename_persons([each.contact for each in changed if each.contact.kind == ContactKind.COMPANY], groups)
+            announce(
+                [tell(each.contact, EventKind.CONTACT_CREATED) for each in new]
+                + [tell(each.contact, EventKind.CONTACT_CHANGED) for each in changed]
+            )
+        keep_configuration(str(version))
     except IntegrityError as error:
         if "one_contact_of_an_external_id" not in str(error):
             raise
         raise Conflict(_("The customer group has a contact with this external id already.")) from error
     return [each.contact for each in written]
+
+
+def tell(contact: Contact, kind: EventKind) -> Event:
+    """Return what webhooks are told of a contact."""
+    told = {"external_id": contact.external_id, "version": contact.version}
+    return Event(kind, str(contact.pk), contact.customer_group_id, told)
 
 
 class StaleContact(Conflict):
@@ -187,7 +198,7 @@ def _find_value_error(name: str, value: object, specified: set[str]) -> str | No
 
 def is_storable(text: str) -> bool:
     """Say whether the database takes a text: it has no NUL in it and no half of a character."""
-    return _unstorable.search(text) is None
+    return unstorable.search(text) is None
 
 
 def _index(written: Sequence[_Written], *, write: Callable[[Sequence[IndexSource], Plan], None]) -> None:

@@ -15,7 +15,10 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 from django.db.models import Model
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from cmphone.contacts.field_changes import Edit, FieldEdit, list_unfinished
+from cmphone.contacts.field_effects import count_values
 from cmphone.contacts.models import (
     Contact,
     ContactField,
@@ -238,11 +241,57 @@ class _Site:
             field = present.get((kind, name)) or ContactField(
                 contact_model=model, object=kind, name=name, position=2**31 - 1
             )
-            saved = self._save(here, field, _columns(values, "dialable", "indexed"))
-            mentioned[kind, name] = field if saved else None
+            mentioned[kind, name] = field if self._save_field(here, field, values) else None
         for kind in ContactKind.values:
+            self._note_left_out(table, kind, present, mentioned)
             before = [field for key, field in present.items() if key[0] == kind]
             self._order_fields(table, kind, before, [f for key, f in mentioned.items() if f and key[0] == kind])
+
+    def _save_field(self, table: Table, field: ContactField, values: Mapping[str, Any]) -> bool:
+        """Save a field, and note how many contacts have values that are concerned."""
+        is_new = field.pk is None
+        before = (field.dialable, field.indexed)
+        if is_new and (problems := list(list_unfinished(field.contact_model, [_adding(field)]))):
+            for problem in problems:
+                table.refuse(problem)
+            return False
+        if not self._save(table, field, _columns(values, "dialable", "indexed")):
+            return False
+        if is_new and (count := _count_values(field)):
+            self._note(
+                table,
+                ngettext(
+                    "%d contact still has a value under this name, of an earlier field: it is shown again",
+                    "%d contacts still have a value under this name, of an earlier field: they are shown again",
+                    count,
+                )
+                % count,
+            )
+        elif not is_new and before != (field.dialable, field.indexed) and (count := _count_values(field)):
+            self._note(table, ngettext("%d contact has a value there", "%d contacts have a value there", count) % count)
+        return True
+
+    def _note_left_out(
+        self,
+        table: Table,
+        kind: str,
+        present: Mapping[tuple[str, str], ContactField],
+        mentioned: Mapping[tuple[str, str], ContactField | None],
+    ) -> None:
+        """Where the file adds fields, say which others with values stay: it may mean one of them by another name."""
+        if not any(key[0] == kind and key not in present for key in mentioned):
+            return
+        for key, field in present.items():
+            if key[0] == kind and key not in mentioned and (count := _count_values(field)):
+                what = {"kind": field.get_object_display(), "name": field.name, "count": count}
+                text = ngettext(
+                    "the %(kind)s field %(name)s is not in the file and stays, with the value of %(count)d contact; "
+                    "it is renamed or removed on the page of the contact model",
+                    "the %(kind)s field %(name)s is not in the file and stays, with the values of %(count)d contacts; "
+                    "it is renamed or removed on the page of the contact model",
+                    count,
+                )
+                self._note(table, text % what)
 
     def _order_fields(self, table: Table, kind: str, before: list[ContactField], mentioned: list[ContactField]) -> None:
         """Put the fields into the order of the file; one that it does not mention stays behind the same one."""
@@ -453,6 +502,15 @@ def read_object(value: object) -> str:
     if value not in ContactKind.values:
         raise WrongType(_("must be “person” or “company”"))
     return str(value)
+
+
+def _adding(field: ContactField) -> FieldEdit:
+    return FieldEdit(Edit.ADD, field.object, field.name)
+
+
+def _count_values(field: ContactField) -> int:
+    groups = CustomerGroup.objects.filter(contact_model=field.contact_model_id).values_list("id", flat=True)
+    return sum(count_values(groups, field.object, field.name).values())
 
 
 def _columns(values: Mapping[str, Any], *names: str) -> dict[str, Any]:

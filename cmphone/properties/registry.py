@@ -11,6 +11,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from cmphone.properties.addresses import has_only, is_web_address, list_placeholders
+
 MODULE = "cmas-core-server"
 TRUE, FALSE = "true", "false"
 
@@ -45,6 +47,12 @@ def days(value: str) -> str | None:
     return gettext_noop("Enter a whole number of days from 1 to 3650.")
 
 
+def days_or_zero(value: str) -> str | None:
+    if value == "0" or days(value) is None:
+        return None
+    return gettext_noop("Enter a whole number of days from 1 to 3650, or 0.")
+
+
 def seconds_or_nothing(value: str) -> str | None:
     return seconds(value) if value else None
 
@@ -57,6 +65,47 @@ def uri_scheme(value: str) -> str | None:
 
 def truth(value: str) -> str | None:
     return None if value in {TRUE, FALSE} else gettext_noop("Enter true or false.")
+
+
+# What the addresses of pages may name.
+CONTACT_PAGE_NAMES = ("id", "external_id", "kind", "customer_group")
+NEW_CONTACT_PAGE_NAMES = ("number",)
+NEW_CASE_PAGE_NAMES = (*CONTACT_PAGE_NAMES, *NEW_CONTACT_PAGE_NAMES)
+_NO_ADDRESS = gettext_noop(
+    "Enter an address that begins with https:// or http:// and the name of a server: at most 200 characters, no "
+    "spaces, and everything but plain ASCII percent-encoded."
+)
+
+
+def contact_page(value: str) -> str | None:
+    if value and not is_web_address(value):
+        return _NO_ADDRESS
+    if not has_only(value, CONTACT_PAGE_NAMES):
+        return gettext_noop(
+            "In braces may stand {id}, {external_id}, {kind} and {customer_group}. Write a brace itself twice."
+        )
+    if value and not {"id", "external_id"} & list_placeholders(value):
+        return gettext_noop("Name {id} or {external_id}: else it is the same page for every contact.")
+    return None
+
+
+def new_contact_page(value: str) -> str | None:
+    if value and not is_web_address(value):
+        return _NO_ADDRESS
+    if not has_only(value, NEW_CONTACT_PAGE_NAMES):
+        return gettext_noop("In braces may stand {number}. Write a brace itself twice.")
+    return None
+
+
+def new_case_page(value: str) -> str | None:
+    if value and not is_web_address(value):
+        return _NO_ADDRESS
+    if not has_only(value, NEW_CASE_PAGE_NAMES):
+        return gettext_noop(
+            "In braces may stand {id}, {external_id}, {kind}, {customer_group} and {number}. Write a brace itself "
+            "twice."
+        )
+    return None
 
 
 @dataclass(frozen=True)
@@ -81,6 +130,14 @@ SESSION_TIMEOUT = "server.session.timeout"
 REST_SESSION_TIMEOUT = "server.session.timeout.REST"
 SESSION_TAKEOVER = "server.session.takeover"
 SESSION_ARCHIVE = "server.session.archive.timeout"
+CONTACT_PAGE = "page.contact.url"
+NEW_CONTACT_PAGE = "page.contact.new.url"
+NEW_CASE_PAGE = "page.case.new.url"
+WEBHOOK_LOG = "webhook.log.days"
+RINGING_LIMIT = "calls.ringing.limit"
+ANSWERED_LIMIT = "calls.answered.limit"
+CALL_RETENTION = "calls.retention.days"
+IMPORT_REPORT_DAYS = "import.report.days"
 
 DEFINITIONS = {
     definition.name: definition
@@ -168,6 +225,60 @@ DEFINITIONS = {
         ),
         PropertyDefinition(
             SESSION_ARCHIVE, "31", days, _("Days after which a session that has ended is removed from the list.")
+        ),
+        PropertyDefinition(
+            CONTACT_PAGE,
+            "",
+            contact_page,
+            _(
+                "Address of a contact's page in your CRM, for example https://crm.example.com/people/{external_id}. In "
+                "braces: id, external_id, kind (person or company), customer_group (its internal name). Empty, and for "
+                "a contact without external id where that is named: the page here."
+            ),
+        ),
+        PropertyDefinition(
+            NEW_CONTACT_PAGE,
+            "",
+            new_contact_page,
+            _(
+                "Address of the page for a new contact in your CRM, for example "
+                "https://crm.example.com/people/new?phone={number}. In braces: number (that of the caller, with + and "
+                "country code, or nothing). Empty: the page here."
+            ),
+        ),
+        PropertyDefinition(
+            NEW_CASE_PAGE,
+            "",
+            new_case_page,
+            _(
+                "Address of the page for a new case of a contact in your CRM. In braces: what the contact's page may "
+                "name, and number (that of the caller, or nothing). Empty, and for a contact without external id where "
+                "that is named: the page here."
+            ),
+        ),
+        PropertyDefinition(
+            WEBHOOK_LOG, "30", days, _("Days after which a delivery to a webhook is removed from the log.")
+        ),
+        PropertyDefinition(
+            IMPORT_REPORT_DAYS, "30", days, _("Days after which an import of contacts is removed, with its report.")
+        ),
+        PropertyDefinition(
+            RINGING_LIMIT,
+            "300",
+            seconds,
+            _("Seconds after which a call that still rings, and of which no end was reported, counts as missed."),
+        ),
+        PropertyDefinition(
+            ANSWERED_LIMIT,
+            "28800",
+            seconds,
+            _("Seconds after which a call that was answered, and of which no end was reported, counts as ended."),
+        ),
+        PropertyDefinition(
+            CALL_RETENTION,
+            "90",
+            days_or_zero,
+            _("Days after which a call is removed, with all that is known of it. 0: never."),
         ),
     )
 }

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -20,11 +21,13 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.admin.contact_filters import SameNumberFilter, ViewableGroupFilter
 from cmphone.contacts.admin.contact_form import ContactForm, build_contact_form, name_input
+from cmphone.contacts.admin.history import list_events
 from cmphone.contacts.admin.readings import label_field, read_numbers, show_contact_numbers, show_number
 from cmphone.contacts.admin.rights import read_rights, require_user
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
@@ -297,6 +300,32 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if skipped:
             message = ngettext("%d contact you may not change.", "%d contacts you may not change.", skipped) % skipped
             messages.warning(request, message)
+
+    # --- the history ---
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show who changed what of the contact.  The log of the administration has no values."""
+        contact = self.get_object(request, unquote(object_id))
+        if contact is None:
+            answer: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+            return answer
+        if not self.has_view_permission(request, contact):
+            raise PermissionDenied
+        rules = get_current_configuration().groups[contact.customer_group_id]
+        rows, events = list_events(contact, rules, require_user(request), request.GET.get("page"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("History: %s") % contact.name,
+            "object": contact,
+            "opts": self.opts,
+            "module_name": capfirst(str(self.opts.verbose_name_plural)),
+            "rows": rows,
+            "events": events,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/contacts/contact/object_history.html", context)
 
     # --- the log of changes ---
     # It is read by others than may see the contact, and outlives it: so it has no name in it.

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -50,10 +51,23 @@ class DisplayNamesForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error(name, message)
         return cleaned
 
+    def read_templates(self) -> Templates:
+        """Return the templates as they were sent."""
+        return Templates(*(self.cleaned_data[name] for name in TEMPLATES))
+
+
+class DisplayNamesFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    def read_templates(self) -> dict[tuple[str, str], Templates]:
+        """Return the templates of a page that was sent, by object and language."""
+        forms: list[Any] = self.forms
+        kept = (form for form in forms if form.cleaned_data.get("object") and not form.cleaned_data.get("DELETE"))
+        return {(form.instance.object, form.instance.language): form.read_templates() for form in kept}
+
 
 class DisplayNamesInline(admin.StackedInline):  # type: ignore[type-arg]
     model = DisplayNames
     form = DisplayNamesForm
+    formset = DisplayNamesFormSet
     extra = 0
     max_num = len(ContactKind.choices) * (len(settings.LANGUAGES) + 1)
     # Persons first, and for all languages.

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import label_for_field
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -38,10 +39,11 @@ def show_progress(of_group: Sequence[Progress]) -> SafeString:
 
 def _bar(progress: Progress) -> SafeString:
     percent = progress.row.percent if progress.row else 0
-    return _show_bar(percent, Subject(progress.subject).label)
+    return show_bar(percent, Subject(progress.subject).label)
 
 
-def _show_bar(percent: int, label: str | Promise) -> SafeString:
+def show_bar(percent: int, label: str | Promise) -> SafeString:
+    """Return a bar; `label` says of what, to who does not see it."""
     return format_html(
         "<progress class='rebuild-bar' max='100' value='{0}' aria-label='{1}'>{0} %</progress> ", percent, label
     )
@@ -56,13 +58,14 @@ def _describe(progress: Progress) -> str:
     return _("%(subject)s: %(percent)d %%, %(done)s of %(total)s contacts, since %(start)s") % {
         "subject": subject,
         "percent": row.percent,
-        "done": _group_digits(row.done),
-        "total": _group_digits(max(row.done, row.total)),
+        "done": group_digits(row.done),
+        "total": group_digits(max(row.done, row.total)),
         "start": date_format(started, "H:i" if is_today else "SHORT_DATETIME_FORMAT"),
     }
 
 
-def _group_digits(number: int) -> str:
+def group_digits(number: int) -> str:
+    """Return a number as people read large ones."""
     return number_format(number, force_grouping=True)
 
 
@@ -110,10 +113,10 @@ class RebuildAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         @admin.display(description=gettext_lazy("progress"))
         def bar(rebuild: Rebuild) -> SafeString:
             percent = 0 if is_waiting(rebuild) else rebuild.percent
-            return format_html("<span class='nowrap'>{}{} %</span>", _show_bar(percent, str(rebuild)), percent)
+            return format_html("<span class='nowrap'>{}{} %</span>", show_bar(percent, str(rebuild)), percent)
 
         columns = ["customer_group", "subject_name", state, bar, "contacts", "changed"]
-        return [*columns, *(_time_column(name) for name in ("started_at", "updated_at", "finished_at"))]
+        return [*columns, *(time_column(name) for name in ("started_at", "updated_at", "finished_at"))]
 
     @admin.display(description=gettext_lazy("subject"), ordering="subject")
     def subject_name(self, rebuild: Rebuild) -> str:
@@ -123,15 +126,15 @@ class RebuildAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def contacts(self, rebuild: Rebuild) -> str:
         # There may be more by now than when it began.
         total = rebuild.done if rebuild.finished_at else max(rebuild.done, rebuild.total)
-        return f"{_group_digits(rebuild.done)} / {_group_digits(total)}"
+        return f"{group_digits(rebuild.done)} / {group_digits(total)}"
 
 
-def _time_column(name: str) -> Callable[[Rebuild], str]:
-    """Return a column with one of its times, short enough that the table fits on a page."""
+def time_column(name: str, model: type[Model] = Rebuild) -> Callable[[Any], str]:
+    """Return a column with one of the times of a record, short enough that the table fits on a page."""
 
-    @admin.display(description=str(label_for_field(name, Rebuild)), ordering=name)
-    def column(rebuild: Rebuild) -> str:
-        at = getattr(rebuild, name)
+    @admin.display(description=str(label_for_field(name, model)), ordering=name)
+    def column(record: Any) -> str:
+        at = getattr(record, name)
         return date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT") if at else "–"
 
     return column

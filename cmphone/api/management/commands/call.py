@@ -87,4 +87,4 @@ def _describe_contact(contact: Mapping[str, Any]) -> Iterator[str]:
     yield "     " + _("Customer group: %s") % contact["customer_group"]["name"]
     yield "     " + _("Open contact: %s") % contact["url"]
     if contact["can_create_case"]:
-        yield "     " + _("You may create a case for this contact.")
+        yield "     " + _("New case: %s") % contact["create_case_url"]
