@@ -62,7 +62,7 @@ def test_a_page_hears_calls_resumes_by_itself_and_learns_that_it_is_out(page: "P
         call = wait_for(page, "call.ringing", "2")["call"]
         assert call["call_id"] == "first"
         # Links lead to the pages, not to the port that events come from.
-        assert call["lookup"]["actions"]["create_contact"] == f"{live_server.url}/contacts/new/?number=02111234567"
+        assert call["lookup"]["actions"]["create_contact"].startswith(f"{live_server.url}/contacts/new/")
     # While nobody tells events.
     ring("second")
     with tell_events(pages_port=int(port), port=events_port):
