@@ -4,6 +4,8 @@ from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from cmphone.api.cases import CasesView, CaseView, ContactCasesView
+from cmphone.api.client_config import ClientConfigView
+from cmphone.api.client_releases import LatestReleaseView, ReleaseDownloadView
 from cmphone.api.contact_export import ContactsExportView
 from cmphone.api.contact_upserts import ContactByExternalIdView, ContactsBulkView
 from cmphone.api.contacts import ContactDraftView, ContactsView, ContactView
@@ -35,6 +37,9 @@ urlpatterns = [
     path("api/v1/contacts/<int:id>/cases", ContactCasesView.as_view()),
     path("api/v1/cases", CasesView.as_view()),
     path("api/v1/cases/<int:id>", CaseView.as_view()),
+    path("api/v1/client-config", ClientConfigView.as_view()),
+    path("api/v1/client-releases/latest", LatestReleaseView.as_view()),
+    path("api/v1/client-releases/<str:version>/download", ReleaseDownloadView.as_view()),
     path("api/v1/customer-groups", CustomerGroupsView.as_view()),
     path(MANIFEST_PATH.removeprefix("/"), PopupManifestView.as_view()),
     path(ZIP_PATH.removeprefix("/"), PopupZipView.as_view()),
