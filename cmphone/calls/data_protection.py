@@ -36,6 +36,7 @@ from cmphone.webhooks.models import EventKind
 from cmphone.webhooks.services import forget
 from numbering.models import IndexEntry
 from numbering.reading import read_typed
+from templates_store.rendering import put_number
 
 _FIELD = "fields/"
 _NAMES = ("name", "name_details", "name_list")
@@ -100,7 +101,7 @@ def export_person(user: User, contact_id: int) -> dict[str, Any]:
             "external_id": contact.external_id,
             "active": contact.is_active,
             "fields": contact.fields,
-            "names": {key: getattr(contact, key) for key in _NAMES} | {"in_languages": contact.names},
+            "names": _show_names(contact),
             "created_at": contact.created_at,
             "updated_at": contact.updated_at,
         },
@@ -158,6 +159,15 @@ def export_person(user: User, contact_id: int) -> dict[str, Any]:
             }
             for entry in DirectoryEntry.objects.filter(contact=contact).select_related("directory").order_by("id")
         ],
+    }
+
+
+def _show_names(contact: Contact) -> dict[str, Any]:
+    """Return its names; for the number of a call stands a mark in them."""
+    standard = {"default": contact.name, "details": contact.name_details, "list": contact.name_list}
+    return {
+        language: {key: put_number(name, "…") for key, name in names.items()}
+        for language, names in {"standard": standard, **contact.names}.items()
     }
 
 

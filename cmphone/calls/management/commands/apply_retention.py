@@ -1,4 +1,4 @@
-"""`manage.py apply_retention`: erases what is older than the system properties say that it is kept, as the clock does."""
+"""`manage.py apply_retention`: erases what is older than it is kept, as the clock does."""
 
 from argparse import ArgumentParser
 
