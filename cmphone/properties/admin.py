@@ -66,7 +66,7 @@ class SystemPropertyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return TemplateResponse(request, "admin/properties/systemproperty/change_list.html", context)
 
     def find_doubts(self, request: HttpRequest, values: Mapping[str, str]) -> Mapping[str, list[str]]:
-        """Return warnings by the name of a property; what they are about is known elsewhere (contacts/admin, calls/admin)."""
+        """Return warnings by the name of a property; what they are about is known in the rooms above."""
         return {}
 
     def _save(self, request: HttpRequest, values: dict[str, str]) -> dict[str, list[str]]:
