@@ -11,7 +11,7 @@ from typing import Literal
 from cmphone.contacts.configuration import FieldRule, GroupRules
 from cmphone.contacts.models import Contact, ContactKind
 from cmphone.contacts.vcard_fields import ACTIVE, COMPANY, FIELD, KIND, OTHER, PARTS, Place, find_place
-from numbering.display import format_international
+from numbering.international import format_international
 from numbering.reading import Plan, Reading, read_typed
 
 Version = Literal["3.0", "4.0"]
