@@ -157,15 +157,17 @@ class Call(models.Model):
         User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("called back by")
     )
 
-    # Not a column: what selectors.list_calls reads along.
+    # Not columns: whether who asks may change it (selectors.py), and whether it was not known before (services.py).
     is_own: bool
+    is_new: bool
 
     class Meta:
         verbose_name = _("call")
         verbose_name_plural = _("calls")
         ordering = ["-started_at", "-id"]
         constraints = [
-            models.UniqueConstraint(fields=["reporter", "call_id"], name="one_call_of_a_reporter_and_id"),
+            # In this order it also finds by the id alone.
+            models.UniqueConstraint(fields=["call_id", "reporter"], name="one_call_of_an_id_and_reporter"),
             models.CheckConstraint(condition=~Q(call_id=""), name="call_has_an_id"),
             models.CheckConstraint(condition=Q(direction__in=Direction.values), name="call_direction_is_known"),
             models.CheckConstraint(condition=~Q(kind="withheld") | Q(number=""), name="withheld_number_is_not_kept"),

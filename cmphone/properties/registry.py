@@ -53,6 +53,12 @@ def days_or_ever(value: str) -> str | None:
     return gettext_noop("Enter a whole number of days from 7 to 36500, or 0 to keep them.")
 
 
+def days_or_zero(value: str) -> str | None:
+    if value == "0" or days(value) is None:
+        return None
+    return gettext_noop("Enter a whole number of days from 1 to 3650, or 0.")
+
+
 def seconds_or_nothing(value: str) -> str | None:
     return seconds(value) if value else None
 
@@ -134,6 +140,9 @@ CONTACT_PAGE = "page.contact.url"
 NEW_CONTACT_PAGE = "page.contact.new.url"
 NEW_CASE_PAGE = "page.case.new.url"
 WEBHOOK_LOG = "webhook.log.days"
+RINGING_LIMIT = "calls.ringing.limit"
+ANSWERED_LIMIT = "calls.answered.limit"
+CALL_RETENTION = "calls.retention.days"
 IMPORT_REPORT_DAYS = "import.report.days"
 INACTIVE_CONTACT_DAYS = "retention.contacts.inactive.days"
 HISTORY_DAYS = "retention.history.days"
@@ -281,6 +290,24 @@ DEFINITIONS = {
             ),
         ),
         PropertyDefinition(CASE_DAYS, "0", days_or_ever, _("Days after which a case is deleted. 0: never.")),
+        PropertyDefinition(
+            RINGING_LIMIT,
+            "300",
+            seconds,
+            _("Seconds after which a call that still rings, and of which no end was reported, counts as missed."),
+        ),
+        PropertyDefinition(
+            ANSWERED_LIMIT,
+            "28800",
+            seconds,
+            _("Seconds after which a call that was answered, and of which no end was reported, counts as ended."),
+        ),
+        PropertyDefinition(
+            CALL_RETENTION,
+            "90",
+            days_or_zero,
+            _("Days after which a call is removed, with all that is known of it. 0: never."),
+        ),
     )
 }
 

@@ -250,7 +250,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="call",
-            constraint=models.UniqueConstraint(fields=("reporter", "call_id"), name="one_call_of_a_reporter_and_id"),
+            constraint=models.UniqueConstraint(fields=("call_id", "reporter"), name="one_call_of_an_id_and_reporter"),
         ),
         migrations.AddConstraint(
             model_name="call",
