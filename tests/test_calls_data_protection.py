@@ -264,15 +264,15 @@ def test_the_export_and_the_erasure_leave_others_alone(
     root: User, group: CustomerGroup, queue: Queue, other: str
 ) -> None:
     company = make_company(group, f"{NAME} AG", phone=NUMBER)
-    secret = {"private_phone": "0211 999 888 77", "first_name": "Geheim"}
-    neighbour = {
-        "same number": lambda: make_person(group, "Nachbar", phone=NUMBER, **secret),
-        "same name": lambda: make_person(group, f"{NAME} AG", **secret),
-        "person of the company": lambda: make_person(group, "Nachbar", company=company, phone=NUMBER, **secret),
-        "other group": lambda: make_person(
-            make_customer_group("elsewhere", country_prefix="49"), "Nachbar", phone=NUMBER, **secret
-        ),
-    }[other]()
+    elsewhere = make_customer_group("elsewhere", country_prefix="49")
+    neighbour = make_person(
+        elsewhere if other == "other group" else group,
+        f"{NAME} AG" if other == "same name" else "Nachbar",
+        company=company if other == "person of the company" else None,
+        first_name="Geheim",
+        private_phone="0211 999 888 77",
+        phone="" if other == "same name" else NUMBER,
+    )
     if other != "other group":
         make_case(root, neighbour, queue, "Geheim", "Geheim")
     call = make_call(root, "492117654399")
@@ -465,4 +465,5 @@ def test_the_list_of_erasures_allows_sources_to_bring_back(client: Client, root:
     assert [str(message) for message in response.context["messages"]] == ["1 contact may come again."]
     erasure.refresh_from_db()
     assert erasure.external_id_hash == ""
+    assert erasure.lifted_at is not None
     assert timezone.now() - erasure.lifted_at < timedelta(minutes=1)

@@ -244,7 +244,7 @@ def test_the_clock_erases_every_night(group: CustomerGroup) -> None:
     let_pass(40)
 
     app.loader.import_default_modules()
-    app.tasks[schedule["task"]]()
+    app.tasks[str(schedule["task"])]()
 
     assert schedule["schedule"] == crontab(hour=1, minute=30)
     assert Contact.objects.count() == 0
