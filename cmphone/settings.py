@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from celery.schedules import crontab
 from django.conf.locale import LANG_INFO
 from django.utils.translation import gettext_lazy as _
 
@@ -299,6 +300,11 @@ CELERY_BEAT_SCHEDULE = {
     "rebuild what a changed setting affects": {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
+    },
+    # At night, in UTC.
+    "erase what is kept no longer": {
+        "task": "cmphone.calls.tasks.apply_retention",
+        "schedule": crontab(hour=1, minute=30),
     },
     "end calls whose end nobody reported": {
         "task": "cmphone.calls.tasks.close_overdue_calls",

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
+from cmphone.contacts.erasures import ErasedContact
 from cmphone.contacts.models import COMPANY_NAME_INDEXED, Contact, ContactKind, company_name_start
 from cmphone.contacts.services import (
     ContactDraft,
@@ -407,6 +408,8 @@ class _Batch:
             return []
         try:
             contacts: Sequence[Contact | None] = save_contacts([entry.draft for entry in entries], by=self._by)
+        except ErasedContact as error:
+            return self._write(list(self._refuse_erased(entries, error)), plan)
         except (ValidationError, Conflict):
             # Somebody else was faster with one of them: the others go in without it.
             contacts = [self._save_alone(entry) for entry in entries]
@@ -415,6 +418,15 @@ class _Batch:
             entry.contact_id = contact.pk
             self._note(entry, Outcome.CHANGED if entry.draft.contact else Outcome.CREATED, plan)
         return [(entry, contact) for entry, contact in written if not entry.draft.contact]
+
+    def _refuse_erased(self, entries: Sequence[_Entry], error: ErasedContact) -> Iterator[_Entry]:
+        """Refuse the entries of erased contacts, and yield the others."""
+        for entry in entries:
+            if own := error.find(self._group_id, entry.draft.external_id):
+                # Without the external id: the report shall not name again who was erased.
+                self._refuse(entry.record, self._describe("external_id", entry.draft.kind), own.detail)
+            else:
+                yield entry
 
     def _save_alone(self, entry: _Entry) -> Contact | None:
         try:

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("contacts", "0011_directories"),
+        ("contacts", "0012_erasures"),
     ]
 
     operations = [
