@@ -23,8 +23,18 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from cmphone.access.models import Scope
 from cmphone.access.services import create_api_key
+from cmphone.calls.models import Case
 from cmphone.contacts.models import Contact, User
-from tests.make import give_rights, log_in, make_company, make_customer_group, make_person, make_user
+from tests.make import (
+    give_rights,
+    log_in,
+    make_case,
+    make_company,
+    make_customer_group,
+    make_person,
+    make_queue,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +67,7 @@ class Hidden:
 
     person: Contact
     company: Contact
+    case: Case
 
     @property
     def ids(self) -> list[int]:
@@ -66,7 +77,8 @@ class Hidden:
     def parameters(self) -> Mapping[str, list[object]]:
         return {
             "id": [*self.ids],
-            "object_id": [*self.ids],
+            "object_id": [*self.ids, self.case.pk],
+            "case_id": [self.case.pk],
             "external_id": [EXTERNAL_ID],
             "content_type_id": [ContentType.objects.get_for_model(Contact).pk],
             "app_label": ["contacts"],
@@ -76,6 +88,9 @@ class Hidden:
             "name": ["match.html"],
             "number": [1],
             "session_id": [1],
+            "model_id": [1],
+            "webhook_id": [1],
+            "delivery_id": [1],
             "slug": ["not-found"],
         }
 
@@ -90,6 +105,9 @@ class Hidden:
             {"customer_group": GROUP},
             {"customer_group": self.person.customer_group_id, "kind": "person"},
             {"contact": self.person.pk},
+            {"after": self.person.pk},
+            {"company": self.company.pk},
+            {"place": f"{self.person.customer_group_id}-person"},
             {"term": NAME, "app_label": "contacts", "model_name": "contact", "field_name": "company"},
             {"customer_group__id__exact": self.person.customer_group_id, "_facets": "True"},
         ]
@@ -119,10 +137,13 @@ class Hidden:
             {"action": "delete_selected", **chosen},
             {"action": "deactivate", **chosen},
             {"contact": self.person.pk, "number": NUMBER, "fields/last_name": "Neu", "company": self.company.pk},
+            {"place": f"{self.person.customer_group_id}-person", "fields/last_name": "Neu"},
+            {"fields/last_name": "Neu", "company": f"{NAME} AG"},
         ]
 
     def remove(self) -> None:
         """Make the world one without them."""
+        Case.objects.filter(pk=self.case.pk).delete()
         Contact.objects.filter(pk=self.person.pk).delete()
         Contact.objects.filter(pk=self.company.pk).delete()
 
@@ -135,7 +156,10 @@ def hidden() -> Hidden:
     person = make_person(secret, NAME, company=company, phone=NUMBER)
     Contact.objects.filter(pk=person.pk).update(external_id=EXTERNAL_ID)
     Contact.objects.filter(pk=company.pk).update(external_id="hidden-company")
-    return Hidden(Contact.objects.get(pk=person.pk), company)
+    root = make_user("root", is_superuser=True)
+    queue = make_queue("vault", [secret], give_rights(root, secret))
+    case = make_case(root, person, queue, f"{NAME}: Fall")
+    return Hidden(Contact.objects.get(pk=person.pk), company, case)
 
 
 @pytest.fixture
@@ -305,7 +329,7 @@ def _compare(one: Seen, other: Seen) -> list[str]:
 
 
 def test_who_may_see_the_contact_is_told_of_it_by_these_requests(hidden: Hidden) -> None:
-    user = make_user("root", is_staff=True, is_superuser=True)
+    user = make_user("admin", is_staff=True, is_superuser=True)
     headers = log_in(user)
     client = Client(raise_request_exception=False)
     client.force_login(user)
@@ -323,4 +347,9 @@ def test_who_may_see_the_contact_is_told_of_it_by_these_requests(hidden: Hidden)
         "admin/contacts/contact/",
         "admin/contacts/contact/<path:object_id>/change/",
         "admin/contacts/contact/<path:object_id>/delete/",
+        "contacts/",
+        "contacts/<int:id>/",
+        "contacts/<int:id>/edit/",
+        "cases/new/",
+        "cases/<int:case_id>/",
     }
