@@ -61,6 +61,14 @@ def read_key(name: str, *, shortest: int, environ: Mapping[str, str] = os.enviro
     return text
 
 
+def read_number(name: str, default: int, *, least: int, most: int, environ: Mapping[str, str] = os.environ) -> int:
+    """Return the variable `name`, a whole number from `least` to `most`."""
+    text = read_text(name, str(default), environ)
+    if re.fullmatch("[0-9]{1,9}", text) is None or not least <= int(text) <= most:
+        raise SettingsError(f"{name} must be a whole number from {least} to {most}, not {text!r}.")
+    return int(text)
+
+
 def read_folder(name: str, environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the folder that the variable `name` names by an absolute path; empty: None.  It need not exist yet."""
     text = read_text(name, "", environ)

@@ -19,6 +19,7 @@ from cmphone.environment import (
     read_key,
     read_list,
     read_networks,
+    read_number,
     read_text,
 )
 
@@ -259,6 +260,12 @@ CELERY_BEAT_SCHEDULE = {
         # Those that waited for a worker would only find that the first of them is at it.
         "options": {"expires": 15},
     },
+    "import contacts": {
+        "task": "cmphone.contacts.tasks.work_off_imports",
+        "schedule": 15.0,
+        # Those that waited for a worker would only find that the first of them is at it.
+        "options": {"expires": 15},
+    },
     "send deliveries to webhooks": {
         "task": "cmphone.webhooks.tasks.send_deliveries",
         "schedule": 15.0,
@@ -266,11 +273,20 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15},
     },
     "remove old deliveries": {"task": "cmphone.webhooks.tasks.remove_old_deliveries", "schedule": 3600.0},
+    "remove old imports": {"task": "cmphone.contacts.tasks.remove_old_imports", "schedule": 3600.0},
     "rebuild what a changed setting affects": {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
     },
+    "pull directories": {
+        "task": "cmphone.contacts.tasks.pull_due_directories",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
 }
+
+# Of a file with contacts that somebody imports in the administration, in millions of bytes.
+IMPORT_MAX_MB = read_number("CMPHONE_IMPORT_MAX_MB", 200, least=1, most=10_000)
 
 # What Prometheus and other monitoring show to read the health report and the metrics.  Empty: there is no such key,
 # and the metrics are open.

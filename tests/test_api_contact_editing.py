@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection, transaction
+from django.db import transaction
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.models import Contact, ContactChange, CustomerGroup, CustomerGroupRight, User
-from cmphone.contacts.services import ContactDraft, draft_contact, save_contact
+from cmphone.contacts.services import draft_contact, save_contact
 from numbering.models import IndexEntry
 from tests.locks import start, wait_for_waiting
 from tests.make import (
@@ -456,32 +455,3 @@ def test_who_may_only_create_does_not_learn_which_external_ids_there_are(
         body = {"external_id": external_id, "fields": {"last_name": "x"}}
         send(client, "post", "", body, headers, 403)
         send(client, "put", f"/by-external-id/{external_id}", {"fields": {"last_name": "x"}}, headers, 403)
-
-
-# --- statements ---
-
-
-@pytest.mark.django_db(transaction=True)
-def test_saving_one_contact_takes_at_most_six_statements(customers: CustomerGroup) -> None:
-    company = make_company(customers, phone="339903-0")
-    person = make_person(customers, company=company, phone="0211 1234567")
-    rules = get_current_configuration().groups[customers.pk]
-
-    def save(draft: ContactDraft) -> int:
-        with CaptureQueriesContext(connection) as captured:
-            save_contact(draft, by=TESTS)
-        statements = [query["sql"] or "" for query in captured]
-        return sum(statement not in {"BEGIN", "COMMIT"} for statement in statements)
-
-    def change(contact: Contact, **fields: str) -> int:
-        draft = draft_contact(Contact.objects.select_related("company").get(pk=contact.pk), rules)
-        draft.fields = {**draft.fields, **fields}
-        return save(draft)
-
-    # Look at the version of the configuration, hold it, write contact and history, and the entries.
-    assert save(ContactDraft(customers.pk, "person", {"last_name": "New", "phone": "12"}, company)) == 4
-    assert change(person, phone="0211 7654321") == 4
-    assert change(person, last_name="Zeisig") == 3
-    # Besides: read and name the persons anew.
-    assert change(company, name="Another", phone="339903-1") == 6
-    assert change(company, name="Another") == 2

@@ -16,9 +16,12 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cmphone.contacts import csv_import
-from cmphone.contacts.csv_import import Finding, Totals, import_contacts
+from cmphone.contacts import importing
+from cmphone.contacts.configuration import get_current_configuration
+from cmphone.contacts.csv_import import open_lines
 from cmphone.contacts.csv_reading import open_csv
+from cmphone.contacts.import_files import import_all
+from cmphone.contacts.importing import BatchResult, Finding, Totals
 from cmphone.contacts.models import Contact, ContactField, ContactModel, CustomerGroup
 from cmphone.contacts.services import save_configuration
 from cmphone.problems import InvalidRequest
@@ -52,17 +55,19 @@ def run(
     *,
     column_map: Sequence[str] = (),
     encoding: str | None = None,
+    overwrite_empty: bool = False,
     dry_run: bool = False,
 ) -> Outcome:
     """Import a file of this content; a text becomes UTF-8."""
     path = folder / "contacts.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     findings: list[Finding] = []
-    totals = import_contacts(
-        open_csv(path, encoding=encoding),
+    rules = get_current_configuration().groups[group.id]
+    totals = import_all(
+        open_lines(open_csv(path, encoding=encoding), rules=rules, column_map=column_map),
         customer_group=group,
         by=TESTS,
-        column_map=column_map,
+        overwrite_empty=overwrite_empty,
         dry_run=dry_run,
         report=findings.append,
     )
@@ -194,9 +199,72 @@ def test_a_line_of_another_kind_than_its_contact_is_refused(tmp_path: Path, grou
     assert (outcome.totals, outcome.refused) == (Totals(lines=1, refused=1), [(2, "kind")])
 
 
-def test_without_an_external_id_a_line_always_makes_a_contact(tmp_path: Path, group: CustomerGroup) -> None:
-    for _time in range(2):
-        assert run(tmp_path, "last_name\nAnders\n", group).totals == Totals(lines=1, created=1)
+def test_a_line_without_external_id_is_the_contact_that_holds_just_the_same(
+    tmp_path: Path, group: CustomerGroup
+) -> None:
+    content = "last_name,mobile,company\nAnders,,Alfreds\nAnders,,\nAnders,,\n"
+    assert run(tmp_path, content, group).totals == Totals(lines=3, created=2, unchanged=1, companies_made=1)
+    assert run(tmp_path, content, group).totals == Totals(lines=3, unchanged=3)
+    assert Contact.objects.filter(kind="person").count() == 2
+    # What it does not say stays as it is; what it says more makes another one.
+    assert run(tmp_path, "last_name,active\nAnders,0\n", group).totals == Totals(lines=1, changed=1)
+    assert run(tmp_path, "last_name\nAnders\n", group).totals == Totals(lines=1, unchanged=1)
+    assert run(tmp_path, "last_name,mobile\nAnders,12\n", group).totals == Totals(lines=1, created=1)
+    other = make_customer_group("other")
+    assert run(tmp_path, "last_name\nAnders\n", other).totals == Totals(lines=1, created=1)
+
+
+def test_a_contact_with_an_external_id_is_not_the_same_as_a_line_without(tmp_path: Path, group: CustomerGroup) -> None:
+    run(tmp_path, "external_id,last_name\nx1,Anders\n", group)
+    assert run(tmp_path, "last_name\nAnders\n", group).totals == Totals(lines=1, created=1)
+
+
+def test_who_has_the_name_and_a_number_of_another_is_imported_and_reported(
+    tmp_path: Path, group: CustomerGroup
+) -> None:
+    first = make_person(group, "Anders", phone="0211 33990312")
+    make_person(make_customer_group("other"), "Berg", phone="0171 5")
+    content = (
+        "external_id,last_name,first_name,phone,mobile\n"
+        "x1,Anders,Maria,1,+49 211 33990312\n"  # the number in another field and spelling
+        ",Anders,Maria,0211 33990313,\n"  # another number
+        ",Andersson,Maria,0211 33990312,\n"  # another name
+        ",Berg,Maria,0171 5,\n"  # the other one is of another customer group
+        ",Chang,,0171 7,0171 8\n"
+        ",Chang,,,0171 7\n"  # the other one is above, in the same file
+    )
+    dry = run(tmp_path, content, group, dry_run=True)
+    outcome = run(tmp_path, content, group)
+    assert outcome.totals == dry.totals == Totals(lines=6, created=6, duplicates=2)
+    assert [(finding.line, str(first.pk) in finding.message) for finding in outcome.findings] == [(2, True), (7, False)]
+    other = Contact.objects.get(fields__mobile="0171 8")
+    assert outcome.findings[1].message == (
+        f"Contact {other.pk} has the same name and the same number: perhaps it is the same one."
+    )
+    # It was told once, with the contact that was made.
+    assert run(tmp_path, content, group).totals == Totals(lines=6, unchanged=6)
+
+
+def test_duplicates_are_found_in_few_statements(tmp_path: Path, group: CustomerGroup) -> None:
+    run(tmp_path, "last_name,phone\n" + "".join(f"A{i},0211 55{i:04}\n" for i in range(300)), group)
+    content = "last_name,phone,mobile\n" + "".join(f"A{i},0211 55{i:04},1\n" for i in range(300))
+    with CaptureQueriesContext(connection) as queries:
+        assert run(tmp_path, content, group).totals.duplicates == 300
+    assert len([query for query in queries if "join numbering_indexentry" in query["sql"]]) == 1
+
+
+def test_empty_cells_overwrite_only_if_that_is_wanted(tmp_path: Path, group: CustomerGroup) -> None:
+    run(tmp_path, "external_id,last_name,phone,mobile,company\nx1,Anders,0211 1,0171 2,Alfreds\n", group)
+    content = "external_id,last_name,phone,company\nx1,Anders,,\n"
+    assert run(tmp_path, content, group).totals == Totals(lines=1, unchanged=1)
+    assert run(tmp_path, content, group, overwrite_empty=True).totals == Totals(lines=1, changed=1)
+    contact = Contact.objects.get(external_id="x1")
+    # Of a column that is not in the file nothing is empty.
+    assert contact.fields == {"last_name": "Anders", "mobile": "0171 2"}
+    assert contact.company is None
+    assert run(tmp_path, content, group, overwrite_empty=True).totals == Totals(lines=1, unchanged=1)
+    nothing = run(tmp_path, "external_id,last_name,mobile\nx1,,\n", group, overwrite_empty=True)
+    assert (nothing.refused, nothing.totals.refused) == ([(2, "")], 1)
 
 
 def test_values_of_a_field_that_is_gone_survive_an_update(tmp_path: Path, group: CustomerGroup) -> None:
@@ -212,7 +280,7 @@ def test_values_of_a_field_that_is_gone_survive_an_update(tmp_path: Path, group:
 def test_a_company_that_is_not_there_is_made_once(
     tmp_path: Path, group: CustomerGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_import, "BATCH", 2)
+    monkeypatch.setattr(importing, "BATCH", 2)
     lines = "".join(f"Person{i},Alfreds\n" for i in range(5))
     outcome = run(tmp_path, f"last_name,company\n{lines}", group)
     assert outcome.totals == Totals(lines=5, created=5, companies_made=1)
@@ -235,7 +303,7 @@ def test_a_company_is_found_by_name_or_external_id_within_the_group(tmp_path: Pa
 def test_a_person_may_stand_above_its_company(
     tmp_path: Path, group: CustomerGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_import, "BATCH", 1)
+    monkeypatch.setattr(importing, "BATCH", 1)
     outcome = run(
         tmp_path, "external_id,kind,last_name,name,company\np1,person,Anders,,c1\nc1,company,,Alfreds,\n", group
     )
@@ -372,7 +440,7 @@ def test_a_quote_that_is_not_closed_spoils_one_line(tmp_path: Path, group: Custo
     outcome = run(tmp_path, f'last_name,phone\nAnders,"1\n{rest}', group, dry_run=True)
     count = rest.count("\n")
     assert outcome.refused == [(2, "")]
-    assert outcome.totals == Totals(lines=1 + count, created=count, refused=1)
+    assert outcome.totals == Totals(lines=1 + count, created=1, unchanged=count - 1, refused=1)
 
 
 def test_somebody_faster_with_an_external_id_costs_one_line(
@@ -381,7 +449,7 @@ def test_somebody_faster_with_an_external_id_costs_one_line(
     make_person(group)
     Contact.objects.update(external_id="x1")
     # As if the other one had not been committed yet when this import looked.
-    monkeypatch.setattr(csv_import._Batch, "_find_known", lambda self, lines: {})
+    monkeypatch.setattr(importing._Batch, "_find_known", lambda self, lines: {})
     outcome = run(tmp_path, "external_id,last_name\nx0,Berg\nx1,Anders\nx2,Chang\n", group)
     assert outcome.refused == [(3, "external_id")]
     assert outcome.totals == Totals(lines=3, created=2, refused=1)
@@ -485,13 +553,19 @@ def test_no_more_than_a_batch_of_a_long_file_is_held(
     tmp_path: Path, group: CustomerGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    monkeypatch.setattr(csv_import._Batch, "save", lambda self, lines: seen.append(len(lines)))
+
+    def save(self: object, records: Sequence[object]) -> BatchResult:
+        seen.append(len(records))
+        return BatchResult(Totals(), [], [], {})
+
+    monkeypatch.setattr(importing._Batch, "save", save)
     content = "external_id;last_name;phone\n" + "".join(f"x{i};Anders{i};0211 {i:07}\n" for i in range(30_000))
     path = tmp_path / "long.csv"
     path.write_text(content)
     del content
     tracemalloc.start()
-    import_contacts(open_csv(path), customer_group=group, by=TESTS, report=lambda finding: None)
+    source = open_lines(open_csv(path), rules=get_current_configuration().groups[group.id])
+    import_all(source, customer_group=group, by=TESTS, report=lambda finding: None)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert seen == [500] * 60

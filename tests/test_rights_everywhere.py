@@ -24,17 +24,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from cmphone.access.models import Scope
 from cmphone.access.services import create_api_key
 from cmphone.calls.models import Case
-from cmphone.contacts.models import Contact, User
-from tests.make import (
-    give_rights,
-    log_in,
-    make_case,
-    make_company,
-    make_customer_group,
-    make_person,
-    make_queue,
-    make_user,
-)
+from cmphone.contacts.models import Contact, Queue, User
+from tests.make import give_rights, log_in, make_company, make_customer_group, make_person, make_queue, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -71,26 +62,27 @@ class Hidden:
 
     @property
     def ids(self) -> list[int]:
-        return [self.person.pk, self.company.pk]
+        return [self.person.pk, self.company.pk, self.case.pk]
 
     @property
     def parameters(self) -> Mapping[str, list[object]]:
         return {
             "id": [*self.ids],
-            "object_id": [*self.ids, self.case.pk],
+            "object_id": [*self.ids],
+            "contact_id": [*self.ids],
             "case_id": [self.case.pk],
             "external_id": [EXTERNAL_ID],
             "content_type_id": [ContentType.objects.get_for_model(Contact).pk],
             "app_label": ["contacts"],
             "url": ["contacts/contact"],
             # What has nothing to do with contacts.
+            "model_id": [1],
+            "webhook_id": [1],
+            "delivery_id": [1],
             "language": ["de"],
             "name": ["match.html"],
             "number": [1],
             "session_id": [1],
-            "model_id": [1],
-            "webhook_id": [1],
-            "delivery_id": [1],
             "slug": ["not-found"],
         }
 
@@ -108,6 +100,7 @@ class Hidden:
             {"after": self.person.pk},
             {"company": self.company.pk},
             {"place": f"{self.person.customer_group_id}-person"},
+            {"queue": "geheim"},
             {"term": NAME, "app_label": "contacts", "model_name": "contact", "field_name": "company"},
             {"customer_group__id__exact": self.person.customer_group_id, "_facets": "True"},
         ]
@@ -156,9 +149,9 @@ def hidden() -> Hidden:
     person = make_person(secret, NAME, company=company, phone=NUMBER)
     Contact.objects.filter(pk=person.pk).update(external_id=EXTERNAL_ID)
     Contact.objects.filter(pk=company.pk).update(external_id="hidden-company")
-    root = make_user("root", is_superuser=True)
-    queue = make_queue("vault", [secret], give_rights(root, secret))
-    case = make_case(root, person, queue, f"{NAME}: Fall")
+    queue = Queue.objects.create(name=GROUP)
+    queue.customer_groups.add(secret)
+    case = Case.objects.create(queue=queue, contact=person, subject=f"{NAME} ruft an", created_by_name="Jemand")
     return Hidden(Contact.objects.get(pk=person.pk), company, case)
 
 
@@ -167,7 +160,7 @@ def neighbour() -> User:
     """An agent with all rights on another customer group, who may look at the administration."""
     group = make_customer_group("customers", country_prefix="49", area_prefix="211")
     user = make_user("neighbour", is_staff=True)
-    give_rights(user, group, create=True, edit=True)
+    make_queue("helpdesk", [group], give_rights(user, group, create=True, edit=True))
     make_person(group, "Sichtbar", phone="0211 1234567")
     return user
 

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
+from cmphone.calls.cases import create_case
 from cmphone.contacts.configuration import get_configuration
-from cmphone.contacts.models import Contact, CustomerGroup
+from cmphone.contacts.editing import delete_contact
+from cmphone.contacts.models import Contact, CustomerGroup, Queue
 from cmphone.contacts.services import ContactDraft, save_configuration, save_contacts
+from cmphone.problems import Conflict
 from cmphone.webhooks.models import Delivery, EventKind, Webhook
 from cmphone.webhooks.services import Event, announce, save_webhook
-from tests.make import TESTS, make_company, make_customer_group, make_person
+from tests.make import TESTS, make_company, make_customer_group, make_person, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +78,35 @@ def test_a_contact_that_is_made_or_changed_is_told_of(group: CustomerGroup) -> N
         (group.pk, "customers", "waiting", 0)
     }
     assert len({row.event_id for row in rows}) == 4
+
+
+def test_a_contact_that_is_deleted_is_told_of_if_it_is_gone(group: CustomerGroup) -> None:
+    make_webhook(events=["contact.deleted"])
+    root = make_user("root", is_superuser=True)
+    company = make_company(group)
+    person = make_person(group, company=company)
+
+    with pytest.raises(Conflict):
+        delete_contact(root, company.pk)
+    assert told() == []
+    delete_contact(root, person.pk)
+
+    assert told() == [("crm", "contact.deleted", str(person.pk))]
+
+
+def test_a_case_is_told_of_once(group: CustomerGroup) -> None:
+    make_webhook(events=["case.created"])
+    root = make_user("root", is_superuser=True)
+    queue = Queue.objects.create(name="helpdesk")
+    queue.customer_groups.add(group)
+    person = make_person(group)
+    for _ in range(2):
+        case, _is_new = create_case(
+            root, contact=str(person.pk), queue="helpdesk", subject="Broken", idempotency_key="one"
+        )
+
+    assert told() == [("crm", "case.created", str(case.pk))]
+    assert Delivery.objects.get().data == {"queue": str(queue.pk), "contact": str(person.pk)}
 
 
 def test_persons_that_are_renamed_with_their_company_have_not_changed(group: CustomerGroup) -> None:
@@ -188,6 +220,7 @@ def company(group: CustomerGroup) -> Contact:
 @pytest.mark.django_db(transaction=True)
 def test_saving_one_contact_is_six_statements_at_most(company: Contact, group: CustomerGroup, tmp_path: Path) -> None:
     person = Contact.objects.select_related("company").get(name__startswith="Anders")
+    other = make_person(group, "Other", company=company)
     drafts = {
         "new person": ContactDraft(
             group.pk, "person", {"last_name": "Neu", "phone": "0211 555", "mobile": "0176 1"}, company=company
@@ -198,9 +231,7 @@ def test_saving_one_contact_is_six_statements_at_most(company: Contact, group: C
         "renamed company": ContactDraft(
             group.pk, "company", {"name": "Alfreds neue Kiste", "phone": "0211 557"}, contact=company
         ),
-        "unchanged company": ContactDraft(
-            group.pk, "company", {"name": "Alfreds neue Kiste", "phone": "0211 557"}, contact=company
-        ),
+        "unchanged person": ContactDraft(group.pk, "person", other.fields, company=company, contact=other),
     }
     counts = {}
     for what, draft in drafts.items():
@@ -208,8 +239,8 @@ def test_saving_one_contact_is_six_statements_at_most(company: Contact, group: C
             save_contacts([draft], by=TESTS)
         counts[what] = len(wire.statements)
 
-    assert counts == {"new person": 6, "changed person": 4, "renamed company": 6, "unchanged company": 1}
-    assert Delivery.objects.count() == 6
+    assert counts == {"new person": 4, "changed person": 4, "renamed company": 6, "unchanged person": 1}
+    assert Delivery.objects.count() == 8
 
 
 @pytest.mark.django_db(transaction=True)
@@ -222,8 +253,8 @@ def test_a_changed_configuration_is_loaded_once(company: Contact, group: Custome
             save_contacts([ContactDraft(group.pk, "person", {"last_name": name})], by=TESTS)
         counts.append(len(wire.statements))
 
-    assert counts[0] > 6
-    assert counts[1:] == [6, 6]
+    assert counts[0] > 4
+    assert counts[1:] == [4, 4]
 
 
 def test_many_events_are_one_statement(group: CustomerGroup, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from cmphone.contacts.rights import hold_rights
 from cmphone.contacts.selectors import NO_RIGHTS, get_rights, list_contacts
 from cmphone.contacts.services import is_storable
 from cmphone.problems import Conflict, InvalidRequest
+from cmphone.webhooks.models import EventKind
+from cmphone.webhooks.services import Event, announce
 
 MAX_SUBJECT = 200
 MAX_DESCRIPTION = 20_000
@@ -105,9 +107,13 @@ def create_case(
             raise ValidationError(errors)
         values = {**said, "created_by_name": user.display_name}
         if idempotency_key is None:
-            return CreatedCase(Case.objects.create(created_by=user, **values), is_new=True)
-        # Of two at once, the second waits for the first here.
-        case, is_new = Case.objects.get_or_create(created_by=user, idempotency_key=idempotency_key, defaults=values)
+            case, is_new = Case.objects.create(created_by=user, **values), True
+        else:
+            # Of two at once, the second waits for the first here.
+            case, is_new = Case.objects.get_or_create(created_by=user, idempotency_key=idempotency_key, defaults=values)
+        if is_new:
+            told = {"queue": str(case.queue_id), "contact": str(case.contact_id)}
+            announce([Event(EventKind.CASE_CREATED, str(case.pk), case.contact.customer_group_id, told)])
     if not is_new and any(getattr(case, name) != value for name, value in said.items()):
         raise Conflict(_("Another case was created with this Idempotency-Key. Send a new key with a new case."))
     return CreatedCase(case, is_new)

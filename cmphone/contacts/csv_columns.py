@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import GroupRules
 from cmphone.contacts.models import ContactKind
+from cmphone.contacts.services import is_storable
 from cmphone.problems import InvalidRequest
 
 
@@ -49,12 +50,7 @@ def match_columns(header: Sequence[str], *, rules: GroupRules, column_map: Seque
 
     Raises InvalidRequest when that is not clear.
     """
-    if not all(header):
-        raise InvalidRequest(_("Column %d has no name in the header.") % (list(header).index("") + 1))
-    positions: dict[str, int] = {}
-    for index, name in enumerate(header):
-        if positions.setdefault(name.casefold(), index) != index:
-            raise InvalidRequest(_("The header names the column “%s” twice.") % name)
+    positions = locate_columns(header)
     mapped = _read_map(column_map, positions=positions, header=header, rules=rules)
     columns = Columns(tuple(header), fields={kind: {} for kind in rules.fields})
     for index, name in enumerate(header):
@@ -65,9 +61,42 @@ def match_columns(header: Sequence[str], *, rules: GroupRules, column_map: Seque
     if not any(columns.fields.values()):
         raise InvalidRequest(
             _("The first line must name the columns; none of it is a field. It has %(header)s; there are %(known)s.")
-            % {"known": _list_names(rules), "header": ", ".join(f"“{name[:50]}”" for name in header[:20])}
+            % {"known": ", ".join(list_choices(rules)), "header": ", ".join(f"“{name[:50]}”" for name in header[:20])}
         )
     return columns
+
+
+def locate_columns(header: Sequence[str]) -> dict[str, int]:
+    """Return where each column is, by its name without case.  Raises InvalidRequest when one has no name of its own."""
+    if not all(header):
+        raise InvalidRequest(_("Column %d has no name in the header.") % (list(header).index("") + 1))
+    positions: dict[str, int] = {}
+    for index, name in enumerate(header):
+        if positions.setdefault(name.casefold(), index) != index:
+            raise InvalidRequest(_("The header names the column “%s” twice.") % name)
+        if not is_storable(name):
+            raise InvalidRequest(_("Column %d has a name with characters that cannot be stored.") % (index + 1))
+    return positions
+
+
+def guess_fields(header: Sequence[str], rules: GroupRules) -> list[str]:
+    """Return what each column seems to be, as `match_columns` takes it in a map; empty where that is not clear."""
+    taken: set[tuple[str, str]] = set()
+    guessed = []
+    for name in header:
+        wanted = name.casefold()
+        try:
+            meanings = _find_meanings(wanted, rules)
+        except InvalidRequest:
+            meanings = []
+        if not meanings or not taken.isdisjoint(meanings):
+            guessed.append("")
+            continue
+        taken.update(meanings)
+        keys = {key.removeprefix("fields/") for key, _kind in meanings}
+        # A label may be that of one field of persons and of another of companies.
+        guessed.append(keys.pop() if len(keys) == 1 else wanted)
+    return guessed
 
 
 def _read_map(
@@ -87,7 +116,7 @@ def _read_map(
         if name and not _find_meanings(name.casefold(), rules):
             raise InvalidRequest(
                 _("--map: there is no field “%(field)s”. There are %(known)s.")
-                % {"field": name, "known": _list_names(rules)}
+                % {"field": name, "known": ", ".join(list_choices(rules))}
             )
         if index in mapped:
             raise InvalidRequest(_("--map names the column “%s” twice.") % column)
@@ -133,9 +162,10 @@ def _place(columns: Columns, index: int, *, key: str, kind: str) -> None:
         )
 
 
-def _list_names(rules: GroupRules) -> str:
+def list_choices(rules: GroupRules) -> list[str]:
+    """Return the internal names that a column may be mapped to, our own ones first."""
     names = dict.fromkeys(["external_id", "kind", "active"])
     names |= dict.fromkeys(rule.name for fields in rules.fields.values() for rule in fields)
     if rules.has_persons and rules.has_companies:
         names["company"] = None
-    return ", ".join(names)
+    return list(names)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
+from cmphone.csv_cells import restore
 from cmphone.problems import InvalidRequest
 
 DELIMITERS = ";\t|,"
@@ -116,6 +117,14 @@ def _can_decode(path: Path, encoding: str) -> bool:
         except UnicodeError:
             return False
     return True
+
+
+def decode_beginning(data: bytes, encoding: str) -> str:
+    """Return the text that a file begins with; a character that is cut off at the end is left out.
+
+    Raises LookupError or UnicodeError.
+    """
+    return codecs.getincrementaldecoder(encoding)().decode(data)
 
 
 def _is_binary(path: Path, encoding: str) -> bool:
@@ -233,4 +242,4 @@ def _read_records(file: CsvFile) -> Iterator[CsvLine]:
                 lines.go_back()
                 reader = csv.reader(lines, delimiter=file.delimiter, strict=True)
             elif not (number == 1 and _spreadsheet_mark.fullmatch(file.delimiter.join(cells))):
-                yield CsvLine(number, cells)
+                yield CsvLine(number, [restore(cell) for cell in cells])

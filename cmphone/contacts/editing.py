@@ -19,9 +19,11 @@ from cmphone.contacts.configuration import Configuration, GroupRules, get_curren
 from cmphone.contacts.models import Contact, ContactKind, User
 from cmphone.contacts.naming import show_number
 from cmphone.contacts.selectors import NO_RIGHTS, find_group, get_rights, list_contacts
-from cmphone.contacts.services import ContactDraft, StaleContact, draft_contact, is_storable, save_contact
+from cmphone.contacts.services import ContactDraft, StaleContact, draft_contact, is_storable, save_contact, tell
 from cmphone.contacts.writing import Author
 from cmphone.problems import Conflict, FieldError, InvalidRequest, NotFound, PermissionDenied, PreconditionFailed
+from cmphone.webhooks.models import EventKind
+from cmphone.webhooks.services import announce
 from numbering.reading import read_presented
 
 # So often a change is made anew on top of somebody else's.
@@ -129,6 +131,7 @@ def delete_contacts(contacts: Iterable[Contact], *, user: User) -> None:
     gone = list(contacts)
     # A case that is being made of one is waited for, and then seen: otherwise the commit would fail by it.
     list(Contact.objects.select_for_update().filter(pk__in=[contact.pk for contact in gone]).order_by("pk"))
+    announce([tell(contact, EventKind.CONTACT_DELETED) for contact in gone])
     try:
         # Persons first: so companies go with all of theirs.
         for contact in sorted(gone, key=lambda contact: contact.kind == ContactKind.COMPANY):

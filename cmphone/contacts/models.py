@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser, Group
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.indexes import GinIndex, HashIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q, Value
@@ -15,6 +15,9 @@ from django.db.models.functions import Left, Trim, Upper
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+# Django looks for all models of contacts here.
+from cmphone.contacts import directory_models as directory_models
+from cmphone.contacts import import_models as import_models
 from license.named_users import require_free_name
 from numbering.models import IndexEntry
 
@@ -387,6 +390,8 @@ class Contact(models.Model):
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="contact_name_part"),
             # A rebuild goes through a group in this order.
             models.Index(fields=["customer_group", "kind", "id"], name="contact_rebuild_order"),
+            # An import finds by it which contact a record without external id is.
+            HashIndex(fields=["fields"], condition=Q(external_id=""), name="contact_content"),
             # An import finds the companies of its persons by it.
             models.Index(
                 F("customer_group"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Q, QuerySet
 
 from cmphone.contacts.configuration import Configuration, GroupRules
+from cmphone.contacts.import_models import ImportRun
 from cmphone.contacts.models import Contact, CustomerGroup, CustomerGroupRight, Queue, User
 
 
@@ -58,3 +59,27 @@ def find_group(configuration: Configuration, among: Collection[int], named: str)
     """Return the customer group of this id or internal name, None if it is not among these (ids)."""
     groups = [group for id, group in configuration.groups.items() if id in among]
     return next((group for group in groups if named in {str(group.id), group.name}), None)
+
+
+# --- imports ---
+
+
+def list_importable_groups(user: User) -> set[int]:
+    """Return the customer groups that the user may import contacts into.
+
+    Who imports is told which contacts are there already, so he has to be one who may view them.
+    """
+    return {id for id, rights in get_rights(user).items() if rights.view and rights.create and rights.edit}
+
+
+def list_imports(user: User) -> QuerySet[ImportRun]:
+    """Return the imports that the user may see: his own, and a superuser all."""
+    runs = ImportRun.objects.select_related("customer_group", "user")
+    if not user.is_active:
+        return runs.none()
+    return runs if user.is_superuser else runs.filter(user=user)
+
+
+def may_read_report(user: User, run: ImportRun) -> bool:
+    """Say whether the user may read what became of every line: it names contacts."""
+    return get_rights(user).get(run.customer_group_id, NO_RIGHTS).view

@@ -27,7 +27,7 @@ from numbering.services import IndexedValue, IndexSource, add_entries, replace_e
 from templates_store.rendering import Names
 
 MAX_VALUE_LENGTH = 4_000
-_unstorable = re.compile("[\x00\ud800-\udfff]")
+unstorable = re.compile("[\x00\ud800-\udfff]")
 BATCH = 500
 
 
@@ -94,8 +94,8 @@ def save_contacts(drafts: Sequence[ContactDraft], *, by: Author) -> list[Contact
             _index([each for each in changed if each.is_indexed_anew], write=replace_entries)
             _rename_persons([each.contact for each in changed if each.contact.kind == ContactKind.COMPANY], groups)
             announce(
-                [_tell(each.contact, EventKind.CONTACT_CREATED) for each in new]
-                + [_tell(each.contact, EventKind.CONTACT_CHANGED) for each in changed]
+                [tell(each.contact, EventKind.CONTACT_CREATED) for each in new]
+                + [tell(each.contact, EventKind.CONTACT_CHANGED) for each in changed]
             )
         keep_configuration(str(version))
     except IntegrityError as error:
@@ -105,7 +105,8 @@ def save_contacts(drafts: Sequence[ContactDraft], *, by: Author) -> list[Contact
     return [each.contact for each in written]
 
 
-def _tell(contact: Contact, kind: EventKind) -> Event:
+def tell(contact: Contact, kind: EventKind) -> Event:
+    """Return what webhooks are told of a contact."""
     told = {"external_id": contact.external_id, "version": contact.version}
     return Event(kind, str(contact.pk), contact.customer_group_id, told)
 
@@ -197,7 +198,7 @@ def _find_value_error(name: str, value: object, specified: set[str]) -> str | No
 
 def is_storable(text: str) -> bool:
     """Say whether the database takes a text: it has no NUL in it and no half of a character."""
-    return _unstorable.search(text) is None
+    return unstorable.search(text) is None
 
 
 def _index(written: Sequence[_Written], *, write: Callable[[Sequence[IndexSource], Plan], None]) -> None:

@@ -128,6 +128,7 @@ CONTACT_PAGE = "page.contact.url"
 NEW_CONTACT_PAGE = "page.contact.new.url"
 NEW_CASE_PAGE = "page.case.new.url"
 WEBHOOK_LOG = "webhook.log.days"
+IMPORT_REPORT_DAYS = "import.report.days"
 
 DEFINITIONS = {
     definition.name: definition
@@ -248,6 +249,9 @@ DEFINITIONS = {
         ),
         PropertyDefinition(
             WEBHOOK_LOG, "30", days, _("Days after which a delivery to a webhook is removed from the log.")
+        ),
+        PropertyDefinition(
+            IMPORT_REPORT_DAYS, "30", days, _("Days after which an import of contacts is removed, with its report.")
         ),
     )
 }

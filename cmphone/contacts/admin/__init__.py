@@ -10,7 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from cmphone.contacts.admin.configuration import ContactModelAdmin, QueueAdmin
 from cmphone.contacts.admin.contacts import ContactAdmin
 from cmphone.contacts.admin.customer_groups import CustomerGroupAdmin
+from cmphone.contacts.admin.directories import DirectoryAdmin
 from cmphone.contacts.admin.field_changes import FieldChangeAdmin
+from cmphone.contacts.admin.imports import ImportRunAdmin
 from cmphone.contacts.admin.people import RoleAdmin, UserAdmin
 from cmphone.contacts.admin.properties import CheckedPropertyAdmin
 from cmphone.contacts.admin.quality import DoubtfulNumberAdmin
@@ -21,8 +23,10 @@ __all__ = [
     "ContactAdmin",
     "ContactModelAdmin",
     "CustomerGroupAdmin",
+    "DirectoryAdmin",
     "DoubtfulNumberAdmin",
     "FieldChangeAdmin",
+    "ImportRunAdmin",
     "QueueAdmin",
     "RebuildAdmin",
     "RoleAdmin",

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("contacts", "0008_history"),
+        ("contacts", "0009_imports"),
     ]
 
     operations = [

@@ -4,8 +4,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from cmphone import demo
-from cmphone.contacts.csv_import import Finding, import_contacts
-from cmphone.contacts.csv_reading import open_csv
+from cmphone.contacts.configuration import get_current_configuration
+from cmphone.contacts.import_files import FileOptions, import_all, open_source
+from cmphone.contacts.import_models import ImportSource
+from cmphone.contacts.importing import Finding
 from cmphone.contacts.models import CustomerGroup, Way
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.contacts.site_file import apply_site
@@ -37,8 +39,9 @@ class Command(BaseCommand):
 
     def _load_contacts(self, group: CustomerGroup) -> None:
         refused: list[Finding] = []
-        totals = import_contacts(
-            open_csv(demo.CONTACT_FILES[group.name], encoding=None, delimiter=None),
+        rules = get_current_configuration().groups[group.id]
+        totals = import_all(
+            open_source(ImportSource.CSV, demo.CONTACT_FILES[group.name], rules=rules, options=FileOptions()),
             customer_group=group,
             by=Author(None, Way.CSV),
             report=lambda finding: refused.append(finding) if finding.is_error else None,

@@ -1,4 +1,4 @@
-"""Reads contacts from a CSV file into a customer group, and says what became of every line.
+"""Reads contacts from a file into a customer group, and says what became of every line.
 
 Exit code 0: every line went in.  1: some were refused.  2: the file, a column or an option cannot be used.
 """
@@ -16,10 +16,14 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from cmphone.contacts.csv_import import BATCH, Finding, Totals, import_contacts
+from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.csv_reading import CsvFile, open_csv
+from cmphone.contacts.import_files import FileOptions, import_all, open_source, tell_source_of_file
+from cmphone.contacts.import_models import ImportSource
+from cmphone.contacts.importing import BATCH, Finding, Totals
 from cmphone.contacts.models import CustomerGroup, Way
 from cmphone.contacts.writing import Author
+from cmphone.csv_cells import defuse
 from cmphone.problems import InvalidRequest
 
 # With a report, so many findings are shown besides.
@@ -28,12 +32,12 @@ PROGRESS_EVERY = 10_000
 
 
 class Command(BaseCommand):
-    help = "Reads contacts from a CSV file into a customer group."
+    help = "Reads contacts from a CSV or vCard file into a customer group."
     # Not that of the addresses: it would load the API, which an import has no memory for.
     requires_system_checks = [Tags.database, Tags.models]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", metavar="FILE.csv", type=Path)
+        parser.add_argument("file", metavar="FILE", type=Path)
         parser.add_argument("--customer-group", required=True, metavar="NAME", help="internal name of the group")
         parser.add_argument(
             "--map",
@@ -41,6 +45,9 @@ class Command(BaseCommand):
             default=[],
             metavar="COLUMN=FIELD",
             help="the field, or external_id, kind, active, company, that a column is; COLUMN= leaves it out",
+        )
+        parser.add_argument(
+            "--overwrite-empty", action="store_true", help="what is empty in the file is emptied in the contact, too"
         )
         parser.add_argument("--dry-run", action="store_true", help="report the same, but change nothing")
         parser.add_argument("--encoding", help="such as utf-8 or cp1252; told from the file if not given")
@@ -51,16 +58,20 @@ class Command(BaseCommand):
         group = self._get_group(options["customer_group"])
         with ExitStack() as stack:
             try:
-                file = open_csv(
-                    options["file"], encoding=options["encoding"], delimiter=_read_delimiter(options["delimiter"])
-                )
-                self.stdout.write(_describe(file))
-                report = self._open_report(options["report"], file, stack)
-                totals = import_contacts(
-                    file,
+                path: Path = options["file"]
+                file_options = FileOptions(options["encoding"], _read_delimiter(options["delimiter"]), options["map"])
+                kind = tell_source_of_file(path)
+                if kind == ImportSource.CSV:
+                    file = open_csv(path, encoding=file_options.encoding, delimiter=file_options.delimiter)
+                    self.stdout.write(_describe(file))
+                    file_options = FileOptions(file.encoding, file.delimiter, options["map"])
+                report = self._open_report(options["report"], path, file_options.delimiter, stack)
+                rules = get_current_configuration().groups[group.id]
+                totals = import_all(
+                    open_source(kind, path, rules=rules, options=file_options),
                     customer_group=group,
-                    by=Author(None, Way.CSV),
-                    column_map=options["map"],
+                    by=Author(None, Way(kind.value)),
+                    overwrite_empty=options["overwrite_empty"],
                     dry_run=options["dry_run"],
                     report=report,
                     progress=self._show_progress if options["verbosity"] else lambda totals: None,
@@ -78,17 +89,19 @@ class Command(BaseCommand):
         message = _("There is no customer group %(name)s. There are: %(known)s")
         raise CommandError(message % {"name": name, "known": known}, returncode=2)
 
-    def _open_report(self, path: Path | None, file: CsvFile, stack: ExitStack) -> Callable[[Finding], None]:
+    def _open_report(
+        self, path: Path | None, file: Path, delimiter: str | None, stack: ExitStack
+    ) -> Callable[[Finding], None]:
         if path is None:
             return lambda finding: self.stdout.write(_show(finding))
         try:
-            if path.exists() and path.samefile(file.path):
+            if path.exists() and path.samefile(file):
                 raise InvalidRequest(_("The report would overwrite the file that is read."))
             # Spreadsheets know by the mark that it is UTF-8.
             target = stack.enter_context(path.open("w", encoding="utf-8-sig", newline=""))
         except OSError as error:
             raise InvalidRequest(f"{path}: {error.strerror}.") from error
-        write = _start_report(target, file)
+        write = _start_report(target, delimiter)
         shown = 0
 
         def report(finding: Finding) -> None:
@@ -117,6 +130,7 @@ class Command(BaseCommand):
             "companies_made": _("companies made for their persons"),
             "unreadable_numbers": _("numbers that cannot be read"),
             "impossible_numbers": _("impossible numbers"),
+            "duplicates": _("possible duplicates"),
         }
         for name, count in asdict(totals).items():
             self.stdout.write(f"{count:>9,}  {labels[name]}")
@@ -153,18 +167,13 @@ def _show(finding: Finding) -> str:
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
-def _start_report(target: TextIO, file: CsvFile) -> Callable[[Finding], None]:
-    writer = csv.writer(target, delimiter=file.delimiter if file.delimiter != "\x1f" else ",")
+def _start_report(target: TextIO, delimiter: str | None) -> Callable[[Finding], None]:
+    writer = csv.writer(target, delimiter=delimiter if delimiter and delimiter != "\x1f" else ",")
     writer.writerow([_("line"), _("column"), _("level"), _("message"), _("value")])
 
     def write(finding: Finding) -> None:
         level = _("refused") if finding.is_error else _("warning")
         cells = [str(finding.line or ""), finding.column, level, finding.message, finding.value[:200]]
-        writer.writerow([_defuse(cell) for cell in cells])
+        writer.writerow([defuse(cell) for cell in cells])
 
     return write
-
-
-def _defuse(cell: str) -> str:
-    """Keep a spreadsheet from taking a cell for a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell
