@@ -45,7 +45,7 @@ def search(request: HttpRequest) -> HttpResponse:
         "has_groups": len(viewer.viewable) > 1,
         "is_first": after is None,
         "first_url": f"?{urlencode({'q': text})}",
-        "next_url": f"?{urlencode({'q': text, 'after': page[-1].pk})}" if len(found) > PER_PAGE else "",
+        "next_url": f"?{urlencode({'q': text, 'after': str(page[-1].pk)})}" if len(found) > PER_PAGE else "",
     }
     return render(request, "web/contacts.html", context)
 
@@ -87,7 +87,7 @@ def _show_persons(request: HttpRequest, viewer: Viewer, company: Contact) -> dic
     # They are of its customer group, which he may view.
     persons = Contact.objects.filter(company=company).select_related("company").order_by("name", "id")
     page = _page(persons, PER_PAGE, request, "persons")
-    query = urlencode({"place": f"{rules.id}-{ContactKind.PERSON}", "company": company.pk})
+    query = urlencode({"place": f"{rules.id}-{ContactKind.PERSON}", "company": str(company.pk)})
     can_create = viewer.get_rights(company).create
     return {
         "has_persons": True,
