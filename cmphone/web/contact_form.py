@@ -145,7 +145,7 @@ class ContactForm(forms.Form):
                 data[name] = theirs or ""
                 notes[name] = _note(gettext("Somebody else has changed this meanwhile. Before, it was:"), began)
             elif mine != theirs:
-                notes[name] = _note(gettext("Somebody else has changed this, too. His value is:"), theirs)
+                notes[name] = _note(gettext("Somebody else has changed this, too. The other value is:"), theirs)
         merged = ContactForm(data, draft=draft, rules=self._rules, user=self._user)
         for name, note in notes.items():
             merged.fields[name].help_text = note

@@ -66,6 +66,7 @@ def show_contact(request: HttpRequest, id: int) -> HttpResponse:
     contact = viewer.get_contact(id)
     rights = viewer.get_rights(contact)
     company = contact.company
+    cases = list_cases(viewer.user).filter(contact=contact)
     context = {
         "contact": contact,
         "group": viewer.show_group(contact),
@@ -74,7 +75,7 @@ def show_contact(request: HttpRequest, id: int) -> HttpResponse:
         "company_url": viewer.make_url(company) if company else "",
         "can_edit": rights.edit,
         "new_case_url": viewer.make_new_case_url(contact) if rights.create_case else "",
-        "cases": _page(list_cases(viewer.user).filter(contact=contact), CASES_PER_PAGE, request, "cases"),
+        "cases": _page(cases.select_related("queue", "created_by"), CASES_PER_PAGE, request, "cases"),
         **(_show_persons(request, viewer, contact) if contact.kind == ContactKind.COMPANY else {}),
     }
     return render(request, "web/contact.html", context)
