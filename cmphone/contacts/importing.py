@@ -36,7 +36,7 @@ from cmphone.properties.services import hold_configuration
 from numbering.reading import Plan, read_typed
 
 BATCH = 500
-# Of many contacts with one name, so many are compared with a new one: a batch shall not take minutes.
+# Of many contacts with one number, so many are compared with a new one: a batch shall not take minutes.
 COMPARED = 100
 
 
@@ -512,23 +512,17 @@ join contacts_contact c on c.fields = g.fields and c.company_id is not distinct 
 where c.external_id = '' and c.customer_group_id = %s and c.kind = %s
 order by g.n, c.id
 """
-# The latest contacts of the name, one of which has one of the numbers.
+# By number and not by name: many more contacts share their name than their number.
 _FIND_DUPLICATES = """
-select new.id, duplicate.id
+select new.id, min(other.id)
 from unnest(%s::bigint[], %s::text[]) as new (id, name)
+join numbering_indexentry mine on mine.contact_id = new.id and mine.canonical <> ''
 cross join lateral (
-    select named.id
-    from (
-        select c.id from contacts_contact c
-        where c.customer_group_id = %s and c.name = new.name and c.id < new.id
-        order by c.id desc limit %s
-    ) named
-    where exists (
-        select from numbering_indexentry mine
-        join numbering_indexentry its on its.canonical = mine.canonical and its.extension = mine.extension
-        where mine.contact_id = new.id and mine.canonical <> '' and its.contact_id = named.id
-    )
-    order by named.id limit 1
-) duplicate
-order by new.id
+    select its.contact_id from numbering_indexentry its
+    where its.canonical = mine.canonical and its.extension = mine.extension
+        and its.customer_group_id = %s and its.contact_id < new.id
+    limit %s
+) its
+join contacts_contact other on other.id = its.contact_id and other.name = new.name
+group by new.id order by new.id
 """
