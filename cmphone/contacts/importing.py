@@ -263,9 +263,14 @@ class _Batch:
         ids = {record.external_id for record in records if record.external_id and is_storable(record.external_id)}
         if not ids:
             return {}
-        known = Contact.objects.filter(customer_group_id=self._group_id, external_id__in=ids).order_by("id")
+        with connection.cursor() as cursor:
+            cursor.execute(_FIND_KNOWN, [list(ids), self._group_id])
+            found = [id for (id,) in cursor.fetchall()]
+        if not found:
+            return {}
+        known = Contact.objects.filter(pk__in=found).order_by("id").select_related("company")
         # Locked: values that are empty keep what is there, and nobody may change that meanwhile.
-        return {each.external_id: each for each in known.select_related("company").select_for_update(of=("self",))}
+        return {each.external_id: each for each in known.select_for_update(of=("self",))}
 
     def _read(self, record: ImportRecord, rules: GroupRules, known: Mapping[str, Contact]) -> _Entry | None:
         """Return what a record wants to be, or None after reporting why that cannot be."""
@@ -504,25 +509,41 @@ def _company_name_field(rules: GroupRules) -> str:
     return "name" if "name" in names else next(iter(names), "")
 
 
+# In these, PostgreSQL shall go by an index for each row of the batch, whatever it believes of tables that have just
+# grown: it looks into `lateral … offset 0` row by row.
+_FIND_KNOWN = """
+select contact.id from unnest(%s::text[]) as given (external_id)
+cross join lateral (
+    select id from contacts_contact
+    where customer_group_id = %s and external_id = given.external_id and external_id <> '' offset 0
+) contact
+"""
 # Served by the index of the fields of contacts without external id.
 _FIND_ALIKE = """
-select distinct on (g.n) g.n, c.id, c.is_active
-from unnest(%s::int[], %s::bigint[], %s::jsonb[]) as g (n, company_id, fields)
-join contacts_contact c on c.fields = g.fields and c.company_id is not distinct from g.company_id
-where c.external_id = '' and c.customer_group_id = %s and c.kind = %s
-order by g.n, c.id
+select distinct on (given.n) given.n, contact.id, contact.is_active
+from unnest(%s::int[], %s::bigint[], %s::jsonb[]) as given (n, company_id, fields)
+cross join lateral (
+    select id, is_active from contacts_contact
+    where fields = given.fields and company_id is not distinct from given.company_id
+        and external_id = '' and customer_group_id = %s and kind = %s offset 0
+) contact
+order by given.n, contact.id
 """
 # By number and not by name: many more contacts share their name than their number.
 _FIND_DUPLICATES = """
 select new.id, min(other.id)
 from unnest(%s::bigint[], %s::text[]) as new (id, name)
-join numbering_indexentry mine on mine.contact_id = new.id and mine.canonical <> ''
 cross join lateral (
-    select its.contact_id from numbering_indexentry its
-    where its.canonical = mine.canonical and its.extension = mine.extension
-        and its.customer_group_id = %s and its.contact_id < new.id
+    select canonical, extension from numbering_indexentry
+    where contact_id = new.id and canonical <> '' offset 0
+) mine
+cross join lateral (
+    select contact_id from numbering_indexentry
+    where canonical = mine.canonical and extension = mine.extension and customer_group_id = %s and contact_id < new.id
     limit %s
 ) its
-join contacts_contact other on other.id = its.contact_id and other.name = new.name
+cross join lateral (
+    select id from contacts_contact where id = its.contact_id and name = new.name offset 0
+) other
 group by new.id order by new.id
 """
