@@ -10,7 +10,7 @@ ARGS =
 VENV = .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: help run test bench fix openapi translations setup setup-dev chromium wrk \
+.PHONY: help run test bench fix openapi translations setup setup-dev chromium directory wrk \
 	check check-lint check-types check-layers check-migrations check-openapi check-production
 
 help:
@@ -26,7 +26,7 @@ help:
 run: setup
 	@exec $(RUN) manage.py serve_demo --host "$(HOST)" --port "$(PORT)"
 
-test: setup-dev chromium
+test: setup-dev chromium directory
 	@exec $(RUN) -m pytest $(ARGS)
 
 bench: setup-dev wrk
@@ -109,9 +109,22 @@ define install
 	cat $(2) > $$installed
 endef
 
-# The browser tests want a Chromium, the benchmark a load generator.
+# The browser tests want a Chromium, those of directories a slapd and python-ldap, the benchmark a load generator.
 chromium: setup-dev
 	@$(call install_package,chromium,browser tests,$(RUN) -m tests.browser)
+
+# Without a configuration of its own the package starts no server.
+directory: setup-dev
+	@if [ "$$(id -u)" = 0 ] && [ ! -e /usr/sbin/slapd ] && command -v debconf-set-selections >/dev/null; then \
+		echo "slapd slapd/no_configuration boolean true" | debconf-set-selections; \
+	fi
+	@$(call install_package,slapd gcc python3-dev libldap2-dev libsasl2-dev,tests of directories,$(RUN) -m tests.directories)
+	@if [ "$$(id -u)" = 0 ] && ! $(RUN) -c "import ldap" 2>/dev/null; then \
+		mkdir -p var/log; \
+		echo "Building python-ldap for the tests of directories …"; \
+		$(RUN) -m pip install --disable-pip-version-check --no-input -r requirements-ldap.txt >var/log/python-ldap.log 2>&1 \
+			|| echo "That failed; var/log/python-ldap.log says why.  Going on: the tests of directories are skipped." >&2; \
+	fi
 
 wrk:
 	@$(call install_package,wrk,benchmark,command -v wrk)

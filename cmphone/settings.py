@@ -254,19 +254,18 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15},
     },
     "remove old versions of popups": {"task": "templates_store.tasks.remove_old_popups", "schedule": 3600.0},
-    "import contacts": {
-        "task": "cmphone.contacts.tasks.work_off_imports",
-        "schedule": 15.0,
-        # Those that waited for a worker would only find that the first of them is at it.
-        "options": {"expires": 15},
-    },
     "move values of renamed fields and delete those of removed ones": {
         "task": "cmphone.contacts.tasks.finish_field_changes",
         "schedule": 15.0,
         # Those that waited for a worker would only find that the first of them is at it.
         "options": {"expires": 15},
     },
-    "remove old imports": {"task": "cmphone.contacts.tasks.remove_old_imports", "schedule": 3600.0},
+    "import contacts": {
+        "task": "cmphone.contacts.tasks.work_off_imports",
+        "schedule": 15.0,
+        # Those that waited for a worker would only find that the first of them is at it.
+        "options": {"expires": 15},
+    },
     "send deliveries to webhooks": {
         "task": "cmphone.webhooks.tasks.send_deliveries",
         "schedule": 15.0,
@@ -274,9 +273,15 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15},
     },
     "remove old deliveries": {"task": "cmphone.webhooks.tasks.remove_old_deliveries", "schedule": 3600.0},
+    "remove old imports": {"task": "cmphone.contacts.tasks.remove_old_imports", "schedule": 3600.0},
     "rebuild what a changed setting affects": {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
+    },
+    "pull directories": {
+        "task": "cmphone.contacts.tasks.pull_due_directories",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
 }
 

@@ -240,7 +240,7 @@ def test_saving_one_contact_is_six_statements_at_most(company: Contact, group: C
         counts[what] = len(wire.statements)
 
     assert counts == {"new person": 4, "changed person": 4, "renamed company": 6, "unchanged person": 1}
-    assert Delivery.objects.count() == 6
+    assert Delivery.objects.count() == 8
 
 
 @pytest.mark.django_db(transaction=True)

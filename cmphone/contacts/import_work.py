@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.import_files import name_file, open_source, read_options
-from cmphone.contacts.import_models import ImportReport, ImportRun, ImportState
+from cmphone.contacts.import_models import ImportReport, ImportRun, ImportSource, ImportState
 from cmphone.contacts.importing import BatchResult, Totals, import_records
 from cmphone.contacts.models import User, Way
 from cmphone.contacts.selectors import list_importable_groups
@@ -68,7 +68,9 @@ def work_off_runs() -> int:
             return 0
     done: list[int] = []
     try:
-        going = ImportRun.objects.filter(state__in=[ImportState.WAITING, ImportState.RUNNING])
+        # Pulls of directories have a job of their own (directory_pulls.py), and no file.
+        going = ImportRun.objects.exclude(source=ImportSource.DIRECTORY)
+        going = going.filter(state__in=[ImportState.WAITING, ImportState.RUNNING])
         while run := going.exclude(pk__in=done).select_related("user").order_by("requested_at", "id").first():
             _work_off(run)
             done.append(run.pk)

@@ -505,8 +505,7 @@ def _group_alike(entries: Iterable[_Entry]) -> list[list[_Entry]]:
 
 
 def _company_name_field(rules: GroupRules) -> str:
-    names = [rule.name for rule in rules.fields.get(ContactKind.COMPANY, ())]
-    return "name" if "name" in names else next(iter(names), "")
+    return rules.company_name_field
 
 
 # In these, PostgreSQL shall go by an index for each row of the batch, whatever it believes of tables that have just

@@ -16,6 +16,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 # Django looks for all models of contacts here.
+from cmphone.contacts import directory_models as directory_models
 from cmphone.contacts import import_models as import_models
 from license.named_users import require_free_name
 from numbering.models import IndexEntry

@@ -124,11 +124,11 @@ SESSION_TIMEOUT = "server.session.timeout"
 REST_SESSION_TIMEOUT = "server.session.timeout.REST"
 SESSION_TAKEOVER = "server.session.takeover"
 SESSION_ARCHIVE = "server.session.archive.timeout"
-IMPORT_REPORT_DAYS = "import.report.days"
 CONTACT_PAGE = "page.contact.url"
 NEW_CONTACT_PAGE = "page.contact.new.url"
 NEW_CASE_PAGE = "page.case.new.url"
 WEBHOOK_LOG = "webhook.log.days"
+IMPORT_REPORT_DAYS = "import.report.days"
 
 DEFINITIONS = {
     definition.name: definition
@@ -218,9 +218,6 @@ DEFINITIONS = {
             SESSION_ARCHIVE, "31", days, _("Days after which a session that has ended is removed from the list.")
         ),
         PropertyDefinition(
-            IMPORT_REPORT_DAYS, "30", days, _("Days after which an import of contacts is removed, with its report.")
-        ),
-        PropertyDefinition(
             CONTACT_PAGE,
             "",
             contact_page,
@@ -252,6 +249,9 @@ DEFINITIONS = {
         ),
         PropertyDefinition(
             WEBHOOK_LOG, "30", days, _("Days after which a delivery to a webhook is removed from the log.")
+        ),
+        PropertyDefinition(
+            IMPORT_REPORT_DAYS, "30", days, _("Days after which an import of contacts is removed, with its report.")
         ),
     )
 }

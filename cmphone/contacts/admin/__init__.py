@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from cmphone.contacts.admin.configuration import ContactModelAdmin, QueueAdmin
 from cmphone.contacts.admin.contacts import ContactAdmin
 from cmphone.contacts.admin.customer_groups import CustomerGroupAdmin
+from cmphone.contacts.admin.directories import DirectoryAdmin
 from cmphone.contacts.admin.field_changes import FieldChangeAdmin
 from cmphone.contacts.admin.imports import ImportRunAdmin
 from cmphone.contacts.admin.people import RoleAdmin, UserAdmin
@@ -22,6 +23,7 @@ __all__ = [
     "ContactAdmin",
     "ContactModelAdmin",
     "CustomerGroupAdmin",
+    "DirectoryAdmin",
     "DoubtfulNumberAdmin",
     "FieldChangeAdmin",
     "ImportRunAdmin",

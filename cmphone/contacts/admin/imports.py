@@ -41,7 +41,7 @@ from cmphone.contacts.import_runs import (
 )
 from cmphone.contacts.models import User
 from cmphone.contacts.selectors import list_importable_groups, list_imports, may_read_report
-from cmphone.csv_cells import write_csv
+from cmphone.csv_cells import choose_delimiter, write_csv
 from cmphone.problems import Conflict, InvalidRequest, NotFound
 
 TASK = "cmphone.contacts.tasks.work_off_imports"
@@ -272,7 +272,8 @@ class ImportRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise Http404
         language = get_language() or "en"
         response = StreamingHttpResponse(
-            write_csv(list_report_lines(run, language), language), content_type="text/csv; charset=utf-8"
+            write_csv(list_report_lines(run, language), delimiter=choose_delimiter(language)),
+            content_type="text/csv; charset=utf-8",
         )
         response["Content-Disposition"] = f'attachment; filename="import-{run.pk}.csv"'
         return response
