@@ -9,6 +9,7 @@ from django.test.utils import ContextList
 from cmphone.contacts.import_models import ImportFileChunk, ImportRun
 from cmphone.contacts.import_work import work_off_runs
 from cmphone.contacts.models import Contact, ContactField, CustomerGroup, CustomerGroupRight, User
+from cmphone.environment import SettingsError, read_number
 from tests.admin_pages import NOWHERE, log_in_as, read, read_messages, url_of
 from tests.make import give_rights, make_customer_group, make_person, make_user
 
@@ -361,3 +362,12 @@ def test_vcards_are_known_by_their_content_and_imported_twice_make_nobody_twice(
         work_off_runs()
         run.refresh_from_db()
         assert (run.state, Contact.objects.count() - before) == ("finished", created)
+
+
+@pytest.mark.parametrize("text", ["0", "10001", "200 MB", "-1", "1.5", "٣", ""])
+def test_a_limit_that_is_no_number_is_refused_at_the_start(text: str) -> None:
+    name = "CMPHONE_IMPORT_MAX_MB"
+    with pytest.raises(SettingsError, match=f"{name} must be a whole number from 1 to 10000"):
+        read_number(name, 200, least=1, most=10_000, environ={name: text})
+    assert read_number(name, 200, least=1, most=10_000, environ={}) == 200
+    assert read_number(name, 200, least=1, most=10_000, environ={name: "50"}) == 50

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import NamedTuple
 
-import orjson
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import TextChoices
@@ -21,7 +20,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
-from cmphone.contacts.models import COMPANY_NAME_INDEXED, Contact, ContactKind, company_name_start
+from cmphone.contacts.import_matching import (
+    Content,
+    find_alike,
+    find_by_external_id,
+    find_companies,
+    find_duplicates,
+)
+from cmphone.contacts.models import Contact, ContactKind
 from cmphone.contacts.services import (
     ContactDraft,
     draft_contact,
@@ -36,8 +42,6 @@ from cmphone.properties.services import hold_configuration
 from numbering.reading import Plan, read_typed
 
 BATCH = 500
-# Of many contacts with one number, so many are compared with a new one: a batch shall not take minutes.
-COMPARED = 100
 
 
 class Outcome(TextChoices):
@@ -261,16 +265,7 @@ class _Batch:
 
     def _find_known(self, records: Sequence[ImportRecord]) -> Mapping[str, Contact]:
         ids = {record.external_id for record in records if record.external_id and is_storable(record.external_id)}
-        if not ids:
-            return {}
-        with connection.cursor() as cursor:
-            cursor.execute(_FIND_KNOWN, [list(ids), self._group_id])
-            found = [id for (id,) in cursor.fetchall()]
-        if not found:
-            return {}
-        known = Contact.objects.filter(pk__in=found).order_by("id").select_related("company")
-        # Locked: values that are empty keep what is there, and nobody may change that meanwhile.
-        return {each.external_id: each for each in known.select_for_update(of=("self",))}
+        return find_by_external_id(ids, customer_group_id=self._group_id)
 
     def _read(self, record: ImportRecord, rules: GroupRules, known: Mapping[str, Contact]) -> _Entry | None:
         """Return what a record wants to be, or None after reporting why that cannot be."""
@@ -312,8 +307,9 @@ class _Batch:
         """Yield the entries with their companies, which are made where there are none."""
         persons = [entry for entry in entries if entry.draft.kind == ContactKind.PERSON and entry.record.company]
         wanted = list(dict.fromkeys(entry.record.company for entry in persons))
-        companies = self._find_companies(wanted, rules)
         name_field = _company_name_field(rules)
+        names = [name for name in wanted if is_storable(name)]
+        companies = find_companies(names, customer_group_id=self._group_id, name_field=name_field)
         missing = {
             name: ContactDraft(self._group_id, ContactKind.COMPANY, fields={name_field: name})
             for name in wanted
@@ -338,21 +334,6 @@ class _Batch:
                     message = _("%d companies have this name. The oldest is taken; an external id would tell which.")
                     self._warn(entry.record, column, message % len(found), name)
             yield entry
-
-    def _find_companies(self, names: Sequence[str], rules: GroupRules) -> dict[str, list[Contact]]:
-        """Return whom each name may mean, oldest first: the company with this external id, else those so named."""
-        names = [name for name in names if is_storable(name)]
-        if not names:
-            return {}
-        of_group = Contact.objects.filter(customer_group_id=self._group_id, kind=ContactKind.COMPANY)
-        name_field = _company_name_field(rules)
-        starts = [name[:COMPANY_NAME_INDEXED] for name in names]
-        found: dict[str, list[Contact]] = {}
-        for company in of_group.alias(start=company_name_start(name_field)).filter(start__in=starts).order_by("id"):
-            found.setdefault(company.fields[name_field].strip(), []).append(company)
-        by_external_id = of_group.filter(external_id__in=names)
-        found |= {company.external_id: [company] for company in by_external_id}
-        return {name: found[name] for name in names if name in found}
 
     # --- writing ---
 
@@ -383,14 +364,9 @@ class _Batch:
         """Find the contacts of entries without external id by all that they hold.  They are of one kind."""
         if not entries:
             return
-        rows = [
-            (n, entry.draft.company and entry.draft.company.pk, orjson.dumps(entry.draft.fields).decode())
-            for n, entry in enumerate(entries)
-        ]
-        with connection.cursor() as cursor:
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            cursor.execute(_FIND_ALIKE, [*columns, self._group_id, entries[0].draft.kind])
-            found = cursor.fetchall()
+        drafts = [entry.draft for entry in entries]
+        contents = [Content(draft.company.pk if draft.company else None, draft.fields) for draft in drafts]
+        found = find_alike(contents, customer_group_id=self._group_id, kind=drafts[0].kind)
         changed: dict[int, _Entry] = {}
         for n, contact_id, is_active in found:
             entry = entries[n]
@@ -436,17 +412,15 @@ class _Batch:
         if not new:
             return
         entries = {contact.pk: entry for entry, contact in new}
-        names = [contact.name for _entry, contact in new]
-        with connection.cursor() as cursor:
-            cursor.execute(_FIND_DUPLICATES, [list(entries), names, self._group_id, COMPARED])
-            for new_id, other_id in cursor.fetchall():
-                self._counts["duplicates"] += 1
-                if self._vanishing_ids is None or other_id < self._vanishing_ids:
-                    message = _("Contact %d has the same name and the same number: perhaps it is the same one.")
-                    message %= other_id
-                else:
-                    message = _("The contact of a line above has the same name and the same number.")
-                self._warn(entries[new_id].record, "", message, "")
+        found = find_duplicates([contact for _entry, contact in new], customer_group_id=self._group_id)
+        for new_id, other_id in found:
+            self._counts["duplicates"] += 1
+            if self._vanishing_ids is None or other_id < self._vanishing_ids:
+                message = _("Contact %d has the same name and the same number: perhaps it is the same one.")
+                message %= other_id
+            else:
+                message = _("The contact of a line above has the same name and the same number.")
+            self._warn(entries[new_id].record, "", message, "")
 
     def _note(self, entry: _Entry, outcome: Outcome, plan: Plan) -> None:
         """Note what became of an entry, and what is wrong with its numbers."""
@@ -506,43 +480,3 @@ def _group_alike(entries: Iterable[_Entry]) -> list[list[_Entry]]:
 
 def _company_name_field(rules: GroupRules) -> str:
     return rules.company_name_field
-
-
-# In these, PostgreSQL shall go by an index for each row of the batch, whatever it believes of tables that have just
-# grown: it looks into `lateral … offset 0` row by row.
-_FIND_KNOWN = """
-select contact.id from unnest(%s::text[]) as given (external_id)
-cross join lateral (
-    select id from contacts_contact
-    where customer_group_id = %s and external_id = given.external_id and external_id <> '' offset 0
-) contact
-"""
-# Served by the index of the fields of contacts without external id.
-_FIND_ALIKE = """
-select distinct on (given.n) given.n, contact.id, contact.is_active
-from unnest(%s::int[], %s::bigint[], %s::jsonb[]) as given (n, company_id, fields)
-cross join lateral (
-    select id, is_active from contacts_contact
-    where fields = given.fields and company_id is not distinct from given.company_id
-        and external_id = '' and customer_group_id = %s and kind = %s offset 0
-) contact
-order by given.n, contact.id
-"""
-# By number and not by name: many more contacts share their name than their number.
-_FIND_DUPLICATES = """
-select new.id, min(other.id)
-from unnest(%s::bigint[], %s::text[]) as new (id, name)
-cross join lateral (
-    select canonical, extension from numbering_indexentry
-    where contact_id = new.id and canonical <> '' offset 0
-) mine
-cross join lateral (
-    select contact_id from numbering_indexentry
-    where canonical = mine.canonical and extension = mine.extension and customer_group_id = %s and contact_id < new.id
-    limit %s
-) its
-cross join lateral (
-    select id from contacts_contact where id = its.contact_id and name = new.name offset 0
-) other
-group by new.id order by new.id
-"""
