@@ -240,6 +240,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "CallDirection": ["incoming", "outgoing"],
         "ContactKind": ["person", "company"],
         "HealthStatus": ["SUCCESS", "WARNING", "ERROR"],
         "NumberKind": ["public", "internal", "service", "withheld", "unreadable"],
