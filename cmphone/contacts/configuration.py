@@ -41,6 +41,10 @@ class FieldRule:
     dialable: bool
     indexed: str
 
+    def label(self) -> str:
+        """Return what people read instead of the internal name, in the language in force."""
+        return choose_label(de=self.label_de, en=self.label_en, name=self.name)
+
 
 @dataclass(frozen=True)
 class Naming:

@@ -26,11 +26,12 @@ from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.admin.contact_filters import SameNumberFilter, ViewableGroupFilter
-from cmphone.contacts.admin.contact_form import ContactForm, build_contact_form, name_input
+from cmphone.contacts.admin.contact_form import ContactForm, build_contact_form
 from cmphone.contacts.admin.history import list_events
 from cmphone.contacts.admin.readings import label_field, read_numbers, show_contact_numbers, show_number
 from cmphone.contacts.admin.rights import read_rights, require_user
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
+from cmphone.contacts.contact_form import name_input
 from cmphone.contacts.editing import delete_contacts, log_contact
 from cmphone.contacts.models import Contact, ContactKind, Way
 from cmphone.contacts.searching import MAX_BOX_LENGTH, list_plans, match_contacts, read_box
