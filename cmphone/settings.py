@@ -296,6 +296,13 @@ CELERY_BEAT_SCHEDULE = {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
     },
+    "end calls whose end nobody reported": {
+        "task": "cmphone.calls.tasks.close_overdue_calls",
+        "schedule": 15.0,
+        # Those that waited for a worker would only look again at what the first of them saw.
+        "options": {"expires": 15},
+    },
+    "remove old calls": {"task": "cmphone.calls.tasks.remove_old_calls", "schedule": 3600.0},
     "pull directories": {
         "task": "cmphone.contacts.tasks.pull_due_directories",
         "schedule": 60.0,

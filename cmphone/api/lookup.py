@@ -18,7 +18,6 @@ from cmphone.api.numbers import NumberField, NumberSerializer, ReadingSerializer
 from cmphone.contacts.callers import Answer, Call, look_up
 from cmphone.contacts.pages import Shown
 from cmphone.monitoring.look_ups import count_batch, count_look_up
-from numbering.dialing import dial
 from numbering.selectors import Hit
 
 # What the document says: the views check it themselves.
@@ -162,7 +161,7 @@ def describe_call(call: Call, answer: Answer, *, base_url: str) -> dict[str, obj
         "contacts": [_describe_hit(hit, call, answer, base_url) for hit in call.found.hits],
         "actions": {
             "create_contact": _create_contact_url(call, answer, base_url),
-            "call_back": _call_back_uri(call, answer),
+            "call_back": answer.configuration.make_dial_uri(answer.dial(call)),
         },
     }
 
@@ -194,9 +193,3 @@ def _create_contact_url(call: Call, answer: Answer, base_url: str) -> str | None
 def _number(call: Call) -> str:
     """Return the number as pages take it; empty where none is shown."""
     return f"+{call.reading.canonical}" if call.reading.kind == "public" else call.reading.canonical
-
-
-def _call_back_uri(call: Call, answer: Answer) -> str | None:
-    configuration = answer.configuration
-    dialling = dial(call.reading, configuration.site, configuration.list_own_lines(answer.search.visible_groups))
-    return configuration.make_dial_uri(dialling)

@@ -6,6 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from django.http import HttpResponse
+from django.utils import translation
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -13,11 +16,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from cmphone.access.models import Scope
+from cmphone.access.models import ApiKey, Scope
+from cmphone.access.services import require_scope
 from cmphone.api.authentication import current_user
+from cmphone.api.calls import MISSED_POPUP, describe_calls
 from cmphone.api.documentation import problems
 from cmphone.api.notation import find_base_url
 from cmphone.api.popup_templates import AnyContentNegotiation
+from cmphone.calls.models import Call
+from cmphone.calls.selectors import get_call
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.pages import Shown
 from cmphone.problems import InvalidRequest, NotFound
@@ -103,7 +110,7 @@ class PopupRenderingView(APIView):
 
     @extend_schema(
         operation_id="render_popup_template",
-        summary="A popup as a page that needs nothing else, filled in with the answer to a look-up",
+        summary="A popup as a page that needs nothing else, filled in with the answer to a look-up or a call reported",
         request=InputSerializer,
         responses={(200, "text/html"): OpenApiTypes.STR, **problems(404)},
     )
@@ -112,20 +119,37 @@ class PopupRenderingView(APIView):
             raise NotFound
         serializer = self.InputSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        user, base_url = current_user(request), find_base_url(request)
         if "call_id" in serializer.validated_data:
-            raise NotFound(_("There is no such call."))
-        user = current_user(request)
-        lookup = serializer.validated_data["lookup"]
-        _add_case_urls(lookup["contacts"], base_url=find_base_url(request))
+            if isinstance(request.auth, ApiKey):
+                require_scope(request.auth, Scope.CALLS)
+            call = get_call(user, serializer.validated_data["call_id"])
+            (described,) = describe_calls([call], user, base_url=base_url)
+            lookup: Any = described["lookup"]
+            told = _describe_call(call, language)
+        else:
+            lookup = serializer.validated_data["lookup"]
+            _add_case_urls(lookup["contacts"], base_url=base_url)
+            told = {"state": "missed"} if name == MISSED_POPUP else {}
         context = build_context(
             lookup,
             language=language,
             texts=get_texts(language),
             user={"username": user.username, "display_name": user.display_name},
-            call={"state": "missed"} if name == "missed.html" else None,
+            call=told,
         )
         page = render_in_force(language, name, context)
         return HttpResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+
+
+def _describe_call(call: Call, language: str) -> dict[str, str]:
+    started_at = localtime(call.started_at)
+    with translation.override(language):
+        is_today = started_at.date() == localtime().date()
+        time = date_format(started_at, "TIME_FORMAT" if is_today else "SHORT_DATETIME_FORMAT")
+    # A popup knows of no other state.
+    state = "missed" if call.is_missed else "ringing"
+    return {"id": call.call_id, "state": state, "time": time, "line": call.line}
 
 
 def _add_case_urls(contacts: Sequence[dict[str, Any]], *, base_url: str) -> None:

@@ -3,6 +3,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
+from cmphone.api.calls import CallBackView, CallsView, CallView
 from cmphone.api.cases import CasesView, CaseView, ContactCasesView
 from cmphone.api.contact_upserts import ContactByExternalIdView, ContactsBulkView
 from cmphone.api.contacts import ContactDraftView, ContactsView, ContactView
@@ -33,6 +34,10 @@ urlpatterns = [
     path("api/v1/contacts/<int:id>/cases", ContactCasesView.as_view()),
     path("api/v1/cases", CasesView.as_view()),
     path("api/v1/cases/<int:id>", CaseView.as_view()),
+    path("api/v1/calls", CallsView.as_view()),
+    # What a client calls a call may have slashes in it.
+    path("api/v1/calls/<path:call_id>/callback", CallBackView.as_view()),
+    path("api/v1/calls/<path:call_id>", CallView.as_view()),
     path("api/v1/customer-groups", CustomerGroupsView.as_view()),
     path(MANIFEST_PATH.removeprefix("/"), PopupManifestView.as_view()),
     path(ZIP_PATH.removeprefix("/"), PopupZipView.as_view()),

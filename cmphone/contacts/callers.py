@@ -16,6 +16,7 @@ from cmphone.problems import NotAuthenticated
 from license.models import TOUCH_AFTER_AT_MOST
 from license.services import authenticate
 from license.tokens import hash_token
+from numbering.dialing import Dialling, dial
 from numbering.reading import Reading, read_presented
 from numbering.selectors import Asker, Found, KeyHash, KnownUser, Search, SessionToken, find_callers
 from templates_store.rendering import NUMBER, put_number
@@ -40,6 +41,11 @@ class Answer:
     calls: Sequence[Call]
     search: Search
     configuration: Configuration
+
+    def dial(self, call: Call) -> Dialling:
+        """Return what to dial to call back, for who asked."""
+        own_lines = self.configuration.list_own_lines(self.search.visible_groups)
+        return dial(call.reading, self.configuration.site, own_lines)
 
 
 def look_up(numbers: Sequence[str], *, who: Credentials | User) -> Answer:

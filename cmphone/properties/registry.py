@@ -47,6 +47,12 @@ def days(value: str) -> str | None:
     return gettext_noop("Enter a whole number of days from 1 to 3650.")
 
 
+def days_or_zero(value: str) -> str | None:
+    if value == "0" or days(value) is None:
+        return None
+    return gettext_noop("Enter a whole number of days from 1 to 3650, or 0.")
+
+
 def seconds_or_nothing(value: str) -> str | None:
     return seconds(value) if value else None
 
@@ -128,6 +134,9 @@ CONTACT_PAGE = "page.contact.url"
 NEW_CONTACT_PAGE = "page.contact.new.url"
 NEW_CASE_PAGE = "page.case.new.url"
 WEBHOOK_LOG = "webhook.log.days"
+RINGING_LIMIT = "calls.ringing.limit"
+ANSWERED_LIMIT = "calls.answered.limit"
+CALL_RETENTION = "calls.retention.days"
 IMPORT_REPORT_DAYS = "import.report.days"
 
 DEFINITIONS = {
@@ -252,6 +261,24 @@ DEFINITIONS = {
         ),
         PropertyDefinition(
             IMPORT_REPORT_DAYS, "30", days, _("Days after which an import of contacts is removed, with its report.")
+        ),
+        PropertyDefinition(
+            RINGING_LIMIT,
+            "300",
+            seconds,
+            _("Seconds after which a call that still rings, and of which no end was reported, counts as missed."),
+        ),
+        PropertyDefinition(
+            ANSWERED_LIMIT,
+            "28800",
+            seconds,
+            _("Seconds after which a call that was answered, and of which no end was reported, counts as ended."),
+        ),
+        PropertyDefinition(
+            CALL_RETENTION,
+            "90",
+            days_or_zero,
+            _("Days after which a call is removed, with all that is known of it. 0: never."),
         ),
     )
 }

@@ -1,0 +1,115 @@
+"""Reads calls.  Who asks comes first; a call that is not his to see is not there.
+
+A user sees the calls that he reported, and the incoming ones of his lines: these are his own, which he may change.
+Those of others he sees, and no more, where one of his roles may see the calls of one of theirs.  A superuser sees all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from django.db import connection
+from django.db.models import Case, Q, QuerySet, Value, When
+from django.utils.translation import gettext as _
+
+from cmphone.calls.models import Call, Direction
+from cmphone.contacts.models import User
+from cmphone.problems import NotFound
+
+Whose = Literal["all", "own", "team"]
+# What an answer tells of a call beside its own columns.
+SHOWN = ("reporter", "done_by", "called_back_by")
+
+_READ_REACH = """
+with team as (
+    select distinct member.user_id
+    from contacts_user_groups mine
+    join calls_callright r on r.role_id = mine.group_id
+    join contacts_user_groups member on member.group_id = r.seen_role_id
+    where mine.user_id = %(user)s
+)
+select array(select line.name
+             from calls_line line
+             join calls_line_users member on member.line_id = line.id
+             where member.user_id = %(user)s),
+       array(select user_id from team),
+       array(select distinct line.name
+             from calls_line line
+             join calls_line_users member on member.line_id = line.id
+             where member.user_id in (select user_id from team))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """Whose calls a user sees: those of his lines, and of the team, users (ids) and lines, that his roles give him."""
+
+    lines: Sequence[str]
+    team: Sequence[int]
+    team_lines: Sequence[str]
+
+
+def list_calls(
+    user: User,
+    *,
+    whose: Whose = "all",
+    missed: bool | None = None,
+    done: bool | None = None,
+    direction: str | None = None,
+    line: str | None = None,
+    since: datetime | None = None,
+) -> QuerySet[Call]:
+    """Return the calls that the user may see, newest first; `is_own` says of each whether he may change it.
+
+    None: whatever it is.  `since`: those that began then or later.
+    """
+    if not user.is_active:
+        return Call.objects.none()
+    # Read before and not as part of the statement: with plain values PostgreSQL has an index for each of them.
+    reach = _read_reach(user)
+    own = Q(reporter=user) | _came_in_on(reach.lines)
+    calls = Call.objects.annotate(is_own=Case(When(own, then=Value(True)), default=Value(False)))  # type: ignore[no-redef]
+    if whose == "own":
+        calls = calls.filter(own)
+    elif not user.is_superuser:
+        calls = calls.filter(own | Q(reporter__in=reach.team) | _came_in_on(reach.team_lines))
+    if whose == "team":
+        calls = calls.exclude(own)
+    if missed is not None:
+        calls = calls.filter(is_missed=missed)
+    if done is not None:
+        calls = calls.filter(done_at__isnull=not done)
+    if direction is not None:
+        calls = calls.filter(direction=direction)
+    if line is not None:
+        calls = calls.filter(line=line)
+    if since is not None:
+        calls = calls.filter(started_at__gte=since)
+    return calls.order_by("-started_at", "-id")
+
+
+def get_call(user: User, call_id: str) -> Call:
+    """Return the call of this id that the user may see, and of several the one that he reported, else the newest.
+
+    Raises NotFound.
+    """
+    call = find_own_report(user, call_id).first() or list_calls(user).filter(call_id=call_id).first()
+    if call is None:
+        raise NotFound(_("There is no such call. Report it first, with POST /api/v1/calls."))
+    return call
+
+
+def find_own_report(user: User, call_id: str) -> QuerySet[Call]:
+    """Return the call that the user reported by this id, if he did."""
+    return Call.objects.annotate(is_own=Value(True)).filter(call_id=call_id, reporter=user)  # type: ignore[no-redef]
+
+
+def _read_reach(user: User) -> _Reach:
+    with connection.cursor() as cursor:
+        cursor.execute(_READ_REACH, {"user": user.pk})
+        return _Reach(*cursor.fetchone())
+
+
+def _came_in_on(lines: Sequence[str]) -> Q:
+    return Q(direction=Direction.INCOMING, line__in=lines)
