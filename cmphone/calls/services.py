@@ -114,8 +114,8 @@ def change_call(
 def call_back(user: User, call_id: str, reporter_id: int | None = None) -> str:
     """Return the link that dials the number of one of the user's calls, and keep who called back, the last one.
 
-    Without `reporter_id` it is the one that he reported by this id, else the newest.  Raises NotFound, PermissionDenied for a call that he only sees, and Conflict with the member `reason` for a number
-    that cannot be dialled.
+    Without `reporter_id` it is the one that he reported by this id, else the newest.  Raises NotFound, PermissionDenied
+    for a call that he only sees, and Conflict with the member `reason` for a number that cannot be dialled.
     """
     with transaction.atomic():
         call = _hold_own(user, call_id, reporter_id)

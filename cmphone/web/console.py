@@ -4,6 +4,7 @@ Calls are told as the API and the streams tell them; the script has the cookie o
 nobody.
 """
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
@@ -31,6 +33,8 @@ from cmphone.web.viewing import Viewer
 
 OPEN_AT_MOST = 20
 FOUND_AT_MOST = 8
+_call_id = re.compile("[!-~]{1,200}", re.ASCII)
+_id = re.compile("[0-9]{1,18}", re.ASCII)
 
 
 def for_scripts(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -54,7 +58,14 @@ def show_console(request: HttpRequest) -> HttpResponse:
     """Show the calls of now, the missed ones and the last."""
     user = current_user(request)
     state = _read_state(user, find_base_url(request))
-    page = {"events_url": find_events_url(request), "user": str(user.pk), "state": state}
+    page = {
+        "events_url": find_events_url(request),
+        "calls_url": reverse("console_calls"),
+        "contacts_url": reverse("console_contacts"),
+        "done_url": reverse("console_done"),
+        "user": str(user.pk),
+        "state": state,
+    }
     context = {**show_calls(state["calls"], user_id=user.pk), "state": state, "page": page, "texts": list_texts()}
     return render(request, "web/console.html", context)
 
@@ -118,6 +129,7 @@ def _read_state(user: User, base_url: str) -> dict[str, Any]:
     calls = {call.pk: call for call in (*now, *missed[:MISSED_AT_MOST], *recent)}
     newest_first = sorted(calls.values(), key=lambda call: (call.started_at, call.pk), reverse=True)
     return {
+        "user": str(user.pk),
         "number": number,
         "calls": describe_calls(newest_first, user, base_url=base_url),
         "more_missed": len(missed) > MISSED_AT_MOST,
@@ -127,8 +139,8 @@ def _read_state(user: User, base_url: str) -> dict[str, Any]:
 def _read_call(request: HttpRequest) -> tuple[str, int | None]:
     """Return the id of the call that a form names, and who reported it; None: it does not say."""
     call_id, reporter = request.POST.get("call_id", ""), request.POST.get("reporter", "")
-    is_named = bool(call_id) and call_id.isascii() and call_id.isprintable()
-    if not is_named or not (reporter == "" or reporter.isascii() and reporter.isdigit() and len(reporter) <= 18):
+    is_known = reporter == "" or bool(_id.fullmatch(reporter))
+    if not _call_id.fullmatch(call_id) or not is_known:
         raise NotFound
     return call_id, int(reporter) if reporter else None
 

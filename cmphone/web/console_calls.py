@@ -90,10 +90,6 @@ class ShownCall:
         return bool(self.call["missed"] and not self.call["done"])
 
     @property
-    def is_open(self) -> bool:
-        return bool(self.call["state"] != "ended")
-
-    @property
     def is_choice(self) -> bool:
         return len(self.contacts) > 1
 
@@ -122,10 +118,16 @@ def show_calls(calls: Iterable[Described], *, user_id: int) -> dict[str, Any]:
     """Return what the first state of the page has: calls of now, missed ones and the last."""
     shown = [show_call(call, user_id=user_id) for call in calls]
     return {
-        "now": [each for each in shown if each.is_open],
+        "now": [each for each in shown if _is_live(each.call, str(user_id))],
         "missed": [each for each in shown if each.is_missed][:MISSED_AT_MOST],
         "recent": shown[:RECENT_AT_MOST],
     }
+
+
+def _is_live(call: Described, user_id: str) -> bool:
+    # What a colleague has answered is over for everybody else.
+    is_his = bool(call["reported_by"]) and call["reported_by"]["id"] == user_id
+    return call["state"] == "ringing" or (call["state"] == "answered" and is_his)
 
 
 def _find_kind(call: Described) -> str:

@@ -47,9 +47,7 @@ def search(request: HttpRequest) -> HttpResponse:
     return render(request, "web/contacts.html", context)
 
 
-def find_contacts(
-    viewer: Viewer, typed: str, *, after: Place | None = None, limit: int
-) -> tuple[str, list[Contact]]:
+def find_contacts(viewer: Viewer, typed: str, *, after: Place | None = None, limit: int) -> tuple[str, list[Contact]]:
     """Return the text that is searched for, and the first contacts that it finds; all of them where it is empty."""
     text = typed[:MAX_BOX_LENGTH].strip()
     if not is_storable(text):
