@@ -8,8 +8,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.configuration import Configuration
-from cmphone.contacts.naming import show_number
 from numbering.dialing import Dialling, Obstacle, dial
+from numbering.international import format_international
 from numbering.reading import Plan, Reading, read_typed
 
 OBSTACLES: dict[Obstacle, str | Promise] = {
@@ -56,4 +56,4 @@ class Dialler:
     def prepare(self, reading: Reading) -> DialNumber:
         """Return what to dial for a number."""
         dialling = dial(reading, self.configuration.site, self._own_lines)
-        return DialNumber(reading, show_number(reading), dialling, self.configuration.make_dial_uri(dialling))
+        return DialNumber(reading, format_international(reading), dialling, self.configuration.make_dial_uri(dialling))

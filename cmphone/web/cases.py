@@ -26,7 +26,9 @@ class CaseForm(forms.Form):
 
     queue = forms.ModelChoiceField(label=capfirst(_("queue")), queryset=None)
     subject = forms.CharField(
-        label=capfirst(_("subject line")), max_length=MAX_SUBJECT, help_text=_("In a few words: what is it about?")
+        label=capfirst(_("subject line")),
+        max_length=MAX_SUBJECT,
+        error_messages={"required": _("Say in a few words what it is about.")},
     )
     description = forms.CharField(
         label=capfirst(_("description")),
@@ -45,6 +47,8 @@ class CaseForm(forms.Form):
         self.fields["queue"].queryset = queues  # type: ignore[attr-defined]
         if len(first_two) == 1:
             self.initial["queue"] = first_two[0]
+        if not self.is_bound:
+            self.fields["queue" if len(first_two) > 1 else "subject"].widget.attrs["autofocus"] = True
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -52,6 +52,9 @@ class ContactForm(forms.Form):
             version = forms.CharField(required=False, widget=forms.HiddenInput)
             self.fields["version"] = version
             self.initial["version"] = draft.contact.version
+        elif not self.is_bound and (empty := next((name for name in self.fields if not self.initial[name]), None)):
+            # The number of the caller is there already.
+            self.fields[empty].widget.attrs["autofocus"] = True
 
     def _add(self, name: str, field: forms.Field, value: object) -> None:
         field.show_hidden_initial = self.draft.contact is not None
@@ -81,7 +84,7 @@ class ContactForm(forms.Form):
                 choices=[(id, company.name) for id, company in self._offered.items()],
                 widget=forms.RadioSelect,
                 help_text=more,
-                error_messages={"required": _("Several companies may be meant. Choose one.")},
+                error_messages={"required": _("Choose the company that you mean.")},
             )
 
     def clean_company(self) -> str:

@@ -20,7 +20,7 @@ NUMBERS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class ShownField:
-    """A field of a contact.  `numbers`: those in it, where they can be dialled in principle."""
+    """A field of a contact.  `numbers`: those in a telephone field, also such as cannot be dialled."""
 
     label: str | Promise
     text: str
@@ -28,8 +28,9 @@ class ShownField:
 
     @property
     def has_more(self) -> bool:
-        """Whether the text says more than the numbers, such as whose they are."""
-        return bool(self.numbers) and self.text.strip() not in {", ".join(each.display for each in self.numbers)}
+        """Whether the text says more than the numbers do, such as whose they are."""
+        is_shown = self.text.strip() in {each.reading.raw for each in self.numbers if not each.uri}
+        return not is_shown and any(character.isalpha() for character in self.text)
 
 
 @dataclass(frozen=True, slots=True)
