@@ -1,6 +1,5 @@
 """/api/v1/calls: calls as clients report them, missed calls, and calling back."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,18 +20,16 @@ from cmphone.api.notation import find_base_url, format_time
 from cmphone.api.numbers import NumberField, NumberSerializer
 from cmphone.api.paging import DEFAULT_PAGE_SIZE, LONGEST_CURSOR, make_next_url, read_cursor, write_cursor
 from cmphone.calls.models import Call, CallState, Direction
-from cmphone.calls.selectors import SHOWN, get_call, list_calls
+from cmphone.calls.selectors import SHOWN, get_call, is_call_id, list_calls
 from cmphone.calls.services import call_back, change_call, report_call
 from cmphone.contacts.callers import Answer, look_up
 from cmphone.contacts.models import User
-from cmphone.contacts.services import is_storable
 from cmphone.monitoring.look_ups import count_batch
 from license.models import Session
 from templates_store.popup_context import choose_popup
 
 MISSED_POPUP = "missed.html"
 MAX_LINE_LENGTH = 200
-_call_id = re.compile("[!-~]{1,200}", re.ASCII)
 CALL_ID = OpenApiParameter("call_id", str, OpenApiParameter.PATH, description="As it was reported, percent-encoded.")
 
 
@@ -117,15 +114,9 @@ class CallsView(APIView):
             ref_name = "NewCall"
 
         def validate_call_id(self, value: str) -> str:
-            if not _call_id.fullmatch(value):
+            if not is_call_id(value):
                 raise serializers.ValidationError(_("Send 1 to 200 printable ASCII characters without space."))
             return value
-
-        def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-            message = _("Leave out characters that cannot be stored.")
-            if errors := {name: message for name in ("number", "line") if not is_storable(attrs.get(name, ""))}:
-                raise serializers.ValidationError(errors)
-            return attrs
 
     class OutputSerializer(serializers.Serializer[None]):
         results = CallSerializer(many=True)

@@ -4,6 +4,7 @@ A user sees the calls that he reported, and the incoming ones of his lines: thes
 Those of others he sees, and no more, where one of his roles may see the calls of one of theirs.  A superuser sees all.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from cmphone.problems import NotFound
 Whose = Literal["all", "own", "team"]
 # What an answer tells of a call beside its own columns.
 SHOWN = ("reporter", "done_by", "called_back_by")
+_call_id = re.compile("[!-~]{1,200}", re.ASCII)
 
 _READ_REACH = """
 with team as (
@@ -64,18 +66,7 @@ def list_calls(
 
     None: whatever it is.  `since`: those that began then or later.
     """
-    if not user.is_active:
-        return Call.objects.none()
-    # Read before and not as part of the statement: with plain values PostgreSQL has an index for each of them.
-    reach = _read_reach(user)
-    own = Q(reporter=user) | _came_in_on(reach.lines)
-    calls = Call.objects.annotate(is_own=Case(When(own, then=Value(True)), default=Value(False)))  # type: ignore[no-redef]
-    if whose == "own":
-        calls = calls.filter(own)
-    elif not user.is_superuser:
-        calls = calls.filter(own | Q(reporter__in=reach.team) | _came_in_on(reach.team_lines))
-    if whose == "team":
-        calls = calls.exclude(own)
+    calls = _limit(Call.objects.all(), user, whose)
     if missed is not None:
         calls = calls.filter(is_missed=missed)
     if done is not None:
@@ -86,7 +77,7 @@ def list_calls(
         calls = calls.filter(line=line)
     if since is not None:
         calls = calls.filter(started_at__gte=since)
-    return calls.order_by("-started_at", "-id")
+    return calls
 
 
 def get_call(user: User, call_id: str) -> Call:
@@ -94,15 +85,44 @@ def get_call(user: User, call_id: str) -> Call:
 
     Raises NotFound.
     """
-    call = find_own_report(user, call_id).first() or list_calls(user).filter(call_id=call_id).first()
-    if call is None:
-        raise NotFound(_("There is no such call. Report it first, with POST /api/v1/calls."))
-    return call
+    return _find(user, call_id, Call.objects.select_related(*SHOWN))
 
 
-def find_own_report(user: User, call_id: str) -> QuerySet[Call]:
-    """Return the call that the user reported by this id, if he did."""
-    return Call.objects.annotate(is_own=Value(True)).filter(call_id=call_id, reporter=user)  # type: ignore[no-redef]
+def hold_call(user: User, call_id: str, reporter_id: int | None = None) -> Call:
+    """Return the same, locked until the transaction ends; None: whoever reported it.  Raises NotFound."""
+    calls = Call.objects.select_related(*SHOWN).select_for_update(of=("self",))
+    return _find(user, call_id, calls if reporter_id is None else calls.filter(reporter=reporter_id))
+
+
+def _find(user: User, call_id: str, calls: QuerySet[Call]) -> Call:
+    if is_call_id(call_id):
+        own_report = calls.annotate(is_own=Value(True)).filter(call_id=call_id, reporter=user)  # type: ignore[no-redef]
+        call = own_report.first() or _limit(calls, user).filter(call_id=call_id).first()
+        if call is not None:
+            return call
+    raise NotFound(_("There is no such call. Report it first, with POST /api/v1/calls."))
+
+
+def is_call_id(text: str) -> bool:
+    """Say whether a call may have this id."""
+    return _call_id.fullmatch(text) is not None
+
+
+def _limit(calls: QuerySet[Call], user: User, whose: Whose = "all") -> QuerySet[Call]:
+    """Return those of the calls that the user may see, the newest first, with what `is_own` says."""
+    if not user.is_active:
+        return calls.none()
+    # Read before and not as part of the statement: with plain values PostgreSQL has an index for each of them.
+    reach = _read_reach(user)
+    own = Q(reporter=user) | _came_in_on(reach.lines)
+    calls = calls.annotate(is_own=Case(When(own, then=Value(True)), default=Value(False)))  # type: ignore[no-redef]
+    if whose == "own":
+        calls = calls.filter(own)
+    elif not user.is_superuser:
+        calls = calls.filter(own | Q(reporter__in=reach.team) | _came_in_on(reach.team_lines))
+    if whose == "team":
+        calls = calls.exclude(own)
+    return calls.order_by("-started_at", "-id")
 
 
 def _read_reach(user: User) -> _Reach:

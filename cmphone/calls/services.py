@@ -7,7 +7,7 @@ A call is changed while its row is locked, and whoever it concerns has an event 
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy
 
 from cmphone.calls.events import add_event, take_back_missed
 from cmphone.calls.models import Call, CallState, Direction, EventKind
-from cmphone.calls.selectors import SHOWN, find_own_report, list_calls
+from cmphone.calls.selectors import hold_call
 from cmphone.calls.states import Facts, Report, State, assume_end, learn, read_clock
 from cmphone.contacts.callers import look_up
 from cmphone.contacts.configuration import get_configuration
 from cmphone.contacts.models import User
-from cmphone.problems import Conflict, NotFound, PermissionDenied
+from cmphone.problems import Conflict, PermissionDenied
 from cmphone.properties.registry import ANSWERED_LIMIT, CALL_RETENTION, RINGING_LIMIT
 from cmphone.properties.selectors import load_properties
 from numbering.dialing import Obstacle
@@ -76,10 +76,7 @@ def report_call(
         if call.is_new:
             add_event(call, EventKind.RINGING)
             return call
-        known = _hold(find_own_report(user, call_id))
-        if known is None:
-            # It was there a moment ago, and removed since.
-            raise Conflict(_("This call has just been removed. Report it again."))
+        known = hold_call(user, call_id)
         _add_what_was_missing(known, call)
         known.is_new = False
         return known
@@ -197,19 +194,8 @@ def _add(call: Call) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _hold(calls: QuerySet[Call]) -> Call | None:
-    """Return the first of the calls, locked until the transaction ends, with what an answer tells of it."""
-    return calls.select_related(*SHOWN).select_for_update(of=("self",)).first()
-
-
 def _hold_own(user: User, call_id: str, reporter_id: int | None) -> Call:
-    seen = list_calls(user).filter(call_id=call_id)
-    if reporter_id is not None:
-        call = _hold(seen.filter(reporter_id=reporter_id))
-    else:
-        call = _hold(find_own_report(user, call_id)) or _hold(seen)
-    if call is None:
-        raise NotFound(_("There is no such call. Report it first, with POST /api/v1/calls."))
+    call = hold_call(user, call_id, reporter_id)
     if not call.is_own:
         raise PermissionDenied(_("You may see this call, but not change it."))
     return call
