@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -143,11 +143,10 @@ class Hub:
     async def _tell_user(self, streams: Sequence[Stream], events: Sequence[Event]) -> None:
         user_id = events[0].user_id
         for base_url in {stream.base_url for stream in streams}:
-            calls = await self._threads.run(describe_calls, user_id, {event.call_id for event in events}, base_url)
+            calls = await self._describe(user_id, {event.call_id for event in events}, base_url)
             for event in events:
-                call = calls.get(event.call_id)
                 # What he may not see any more does not exist for him.
-                text = b"" if call is None else _write(event, call)
+                text = _write(event, calls[event.call_id]) if event.call_id in calls else b""
                 for stream in streams:
                     if stream.base_url == base_url and stream.number < event.number:
                         stream.number = event.number
@@ -156,6 +155,21 @@ class Hub:
                             self.sent += 1
         if len(events) == EVENTS_AT_ONCE:
             self._wake_users({user_id})
+
+    async def _describe(
+        self, user_id: int, ids: Collection[int], base_url: str
+    ) -> Mapping[int, Mapping[str, object] | None]:
+        try:
+            return await self._threads.run(describe_calls, user_id, ids, base_url)
+        except NotAuthenticated:
+            # Not active any more.
+            return {}
+        except (DatabaseError, InterfaceError):
+            raise
+        except Exception:
+            # A call that cannot be described must not hold up all that come after it: it is told without.
+            logger.exception("Unforeseen error: calls are told without their description.")
+            return dict.fromkeys(ids)
 
     async def _check(self) -> None:
         """See to it every few seconds that nobody misses anything, and that nobody listens who may not."""
@@ -191,7 +205,7 @@ class Hub:
                 await asyncio.sleep(TRY_AGAIN_SECONDS)
 
 
-def _write(event: Event, call: Mapping[str, object]) -> bytes:
+def _write(event: Event, call: Mapping[str, object] | None) -> bytes:
     data = {"number": event.number, "kind": event.kind, "at": format_time(event.at), "call": call}
     return write_event(event.kind, data, id=event.number)
 

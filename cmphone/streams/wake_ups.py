@@ -13,9 +13,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from cmphone.calls.events import CHANNEL
+
 logger = logging.getLogger(__name__)
 
-CHANNEL = "cmphone:calls"
 PING_SECONDS = 10
 TRY_AGAIN_SECONDS = 1
 
