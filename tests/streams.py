@@ -39,15 +39,16 @@ class Process:
 
 
 @contextlib.contextmanager
-def tell_events(**environ: str) -> Iterator[Process]:
-    """Let a process tell the events of this run's test database as long as the block runs."""
+def tell_events(port: int | None = None, **environ: str) -> Iterator[Process]:
+    """Let a process tell the events of this run's test database as long as the block runs.  None: at a free port."""
     values = connection.settings_dict
     environ = {
         "CMPHONE_DATABASE_URL": f"postgresql://{values['USER']}@/{values['NAME']}?host={quote(str(values['HOST']))}",
         "CMPHONE_REDIS_URL": redis_url(),
         **environ,
     }
-    (port,) = find_free_ports(1)
+    if port is None:
+        (port,) = find_free_ports(1)
     address = f"http://{HOST}:{port}"
     with run_children({"events": make_events_command(HOST, port)}, environ) as children:
         wait_until_ready(address, children, name="events")

@@ -8,7 +8,7 @@ const RING_SECONDS = 3;
 
 const title = document.title;
 const icon = document.getElementById("icon");
-const quietIcon = icon.href;
+const quietIcon = icon.getAttribute("href");
 const sound = document.getElementById("sound");
 const notifications = document.getElementById("notifications");
 const hint = document.getElementById("settings_hint");
@@ -23,7 +23,7 @@ export function drawAttention(calls) {
   ringing = [...calls.values()];
   document.title = ringing.length ? `${say("title", { who: nameCaller(ringing[0]) })} | ${title}` : title;
   const address = ringing.length ? icon.dataset.ringing : quietIcon;
-  if (icon.href !== address) icon.href = address;
+  if (icon.getAttribute("href") !== address) icon.setAttribute("href", address);
   if (ringing.length && readSetting("sound")) ring();
   else silence();
   notify(calls);
