@@ -92,11 +92,12 @@ def show_contact(request: HttpRequest, id: int) -> HttpResponse:
 
 def _show_calls(viewer: Viewer, fields: Iterable[ShownField]) -> dict[str, Any]:
     """Return the last calls that he may see from and to the numbers in these fields."""
-    numbers = {number.reading.canonical for field in fields for number in field.numbers} - {""}
+    numbers = {each.reading.canonical: each.display for field in fields for each in field.numbers}
+    numbers.pop("", None)
     if not numbers:
         return {}
     calls = list_calls(viewer.user).filter(canonical__in=numbers).select_related("reporter")
-    found = list(calls[: CALLS_SHOWN + 1])
+    found = [(call, numbers[call.canonical]) for call in calls[: CALLS_SHOWN + 1]]
     return {"has_calls": True, "calls": found[:CALLS_SHOWN], "more_calls": len(found) > CALLS_SHOWN}
 
 

@@ -83,7 +83,7 @@ export function fillCard(element, call) {
   link(element, "[data-open]", only?.url);
   link(element, ".buttons [data-new-case]", only?.create_case_url);
   link(element, "[data-new-contact]", call.lookup.actions.create_contact);
-  link(element, "[data-dial]", call.call_back);
+  link(element, "[data-dial]", call.state === "answered" ? null : call.call_back);
 }
 
 export function fillRow(element, call) {
