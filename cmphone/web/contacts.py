@@ -1,6 +1,7 @@
 """Pages of contacts: the search, and one of them.  How they are written belongs to contact_editing.py."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.paginator import Page, Paginator
@@ -12,15 +13,17 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from cmphone.calls.cases import list_cases
+from cmphone.calls.selectors import list_calls
 from cmphone.contacts.models import Contact, ContactKind
 from cmphone.contacts.searching import MAX_BOX_LENGTH, Place, Search, list_plans, read_box, search_contacts
 from cmphone.contacts.selectors import list_contacts
 from cmphone.contacts.services import is_storable
 from cmphone.web.log_in import current_user, for_users
-from cmphone.web.viewing import Viewer
+from cmphone.web.viewing import ShownField, Viewer
 
 PER_PAGE = 50
 CASES_PER_PAGE = 20
+CALLS_SHOWN = 20
 _id = re.compile("[0-9]{1,18}", re.ASCII)
 
 
@@ -29,14 +32,8 @@ _id = re.compile("[0-9]{1,18}", re.ASCII)
 def search(request: HttpRequest) -> HttpResponse:
     """Show the contacts that a text finds, in the order of their names; without a text all of them."""
     viewer = Viewer(current_user(request))
-    text = request.GET.get("q", "")[:MAX_BOX_LENGTH].strip()
-    if not is_storable(text):
-        text = ""
-    box = read_box(text, viewer.configuration.site, list_plans(viewer.configuration, viewer.viewable))
-    # Also those that are not active: whoever looks for one by name wants to know that it is there.
-    search = Search(viewer.viewable, (box,) if box else (), is_active=None)
     after = _find_place(viewer, request.GET.get("after", ""))
-    found = search_contacts(search, after=after, limit=PER_PAGE + 1)
+    text, found = find_contacts(viewer, request.GET.get("q", ""), after=after, limit=PER_PAGE + 1)
     page = found[:PER_PAGE]
     context = {
         "text": text,
@@ -48,6 +45,17 @@ def search(request: HttpRequest) -> HttpResponse:
         "next_url": f"?{urlencode({'q': text, 'after': str(page[-1].pk)})}" if len(found) > PER_PAGE else "",
     }
     return render(request, "web/contacts.html", context)
+
+
+def find_contacts(viewer: Viewer, typed: str, *, after: Place | None = None, limit: int) -> tuple[str, list[Contact]]:
+    """Return the text that is searched for, and the first contacts that it finds; all of them where it is empty."""
+    text = typed[:MAX_BOX_LENGTH].strip()
+    if not is_storable(text):
+        text = ""
+    box = read_box(text, viewer.configuration.site, list_plans(viewer.configuration, viewer.viewable))
+    # Also those that are not active: whoever looks for one by name wants to know that it is there.
+    search = Search(viewer.viewable, (box,) if box else (), is_active=None)
+    return text, search_contacts(search, after=after, limit=limit)
 
 
 def _find_place(viewer: Viewer, contact_id: str) -> Place | None:
@@ -67,10 +75,12 @@ def show_contact(request: HttpRequest, id: int) -> HttpResponse:
     rights = viewer.get_rights(contact)
     company = contact.company
     cases = list_cases(viewer.user).filter(contact=contact)
+    fields = viewer.show_fields(contact)
     context = {
         "contact": contact,
         "group": viewer.show_group(contact),
-        "fields": viewer.show_fields(contact),
+        "fields": fields,
+        **_show_calls(viewer, fields),
         "company": company,
         "company_url": viewer.make_url(company) if company else "",
         "can_edit": rights.edit,
@@ -79,6 +89,17 @@ def show_contact(request: HttpRequest, id: int) -> HttpResponse:
         **(_show_persons(request, viewer, contact) if contact.kind == ContactKind.COMPANY else {}),
     }
     return render(request, "web/contact.html", context)
+
+
+def _show_calls(viewer: Viewer, fields: Iterable[ShownField]) -> dict[str, Any]:
+    """Return the last calls that he may see from and to the numbers in these fields."""
+    numbers = {each.reading.canonical: each.display for field in fields for each in field.numbers}
+    numbers.pop("", None)
+    if not numbers:
+        return {}
+    calls = list_calls(viewer.user).filter(canonical__in=numbers).select_related("reporter")
+    found = [(call, numbers[call.canonical]) for call in calls[: CALLS_SHOWN + 1]]
+    return {"has_calls": True, "calls": found[:CALLS_SHOWN], "more_calls": len(found) > CALLS_SHOWN}
 
 
 def _show_persons(request: HttpRequest, viewer: Viewer, company: Contact) -> dict[str, Any]:

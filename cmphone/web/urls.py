@@ -3,14 +3,20 @@
 from django.urls import path
 
 from cmphone.web.cases import lead_to_new_case, make_case, show_case
+from cmphone.web.console import answer_calls, answer_contacts, mark_done, prepare_call_back, show_console
 from cmphone.web.contact_editing import edit_contact, make_contact
 from cmphone.web.contacts import search, show_contact
-from cmphone.web.log_in import LogInView, LogOutView, lead_home, lead_to_log_in
+from cmphone.web.log_in import LogInView, LogOutView, lead_to_log_in
 from cmphone.web.problems import describe_problem
 from cmphone.web.profile import PasswordView, download_client, end_one, end_others, log_out_elsewhere, show_profile
 
 urlpatterns = [
-    path("", lead_home, name="home"),
+    path("", show_console, name="home"),
+    # What its script asks for.
+    path("console/calls/", answer_calls, name="console_calls"),
+    path("console/contacts/", answer_contacts, name="console_contacts"),
+    path("console/done/", mark_done, name="console_done"),
+    path("console/call-back/", prepare_call_back, name="console_call_back"),
     path("login/", LogInView.as_view(), name="login"),
     path("logout/", LogOutView.as_view(), name="logout"),
     # In place of the administration's own: there is one way in and one out.
