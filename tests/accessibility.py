@@ -1,6 +1,6 @@
 """Holds pages against the rules of axe-core, as screen readers, the keyboard and weak eyes need them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from axe_playwright_python.base import AXE_SCRIPT
 
@@ -14,8 +14,9 @@ NARROWEST = 320
 def find_violations(page: "Page") -> list[str]:
     """Return what is wrong with a page, light and dark: the rule, where, and why.  Empty if nothing."""
     found: list[str] = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
         page.evaluate(AXE_SCRIPT)
         result: dict[str, Any] = page.evaluate("axe.run({resultTypes: ['violations']})")
         found += [

@@ -9,6 +9,7 @@ from django.test.utils import ContextList
 from cmphone.contacts.import_models import ImportFileChunk, ImportRun
 from cmphone.contacts.import_work import work_off_runs
 from cmphone.contacts.models import Contact, ContactField, CustomerGroup, CustomerGroupRight, User
+from cmphone.environment import SettingsError, read_number
 from tests.admin_pages import NOWHERE, log_in_as, read, read_messages, url_of
 from tests.make import give_rights, make_customer_group, make_person, make_user
 
@@ -334,3 +335,39 @@ def test_a_preview_reads_the_beginning_only(client: Client, group: CustomerGroup
     assert run.total == 150_000
     run.chunks.filter(number=1).update(data=b"\xff\xfe")
     assert [line[:3] for line in preview_of(client, run)] == [(n + 2, "created", f"Person {n},") for n in range(10)]
+
+
+CARDS = (
+    "BEGIN:VCARD\r\nVERSION:3.0\r\nN:Anders;Maria;;;\r\nFN:Maria Anders\r\nTEL;TYPE=CELL:0171 1234567\r\n"
+    "ORG:Alfreds Futterkiste\r\nEND:VCARD\r\n"
+    "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Christina Berg\r\nN:Berg;Christina;;;\r\nTEL;VALUE=uri:tel:+49-211-33990312\r\n"
+    "END:VCARD\r\n"
+)
+
+
+@pytest.mark.usefixtures("importer")
+def test_vcards_are_known_by_their_content_and_imported_twice_make_nobody_twice(
+    client: Client, group: CustomerGroup
+) -> None:
+    for created in (3, 0):
+        run = upload(client, group, CARDS, name="addresses.txt")
+        assert (run.source, run.total) == ("vcard", 2)
+        assert [line[:3] for line in preview_of(client, run)] == [
+            (1, "created" if created else "unchanged", "Anders, Maria"),
+            (2, "created" if created else "unchanged", "Berg, Christina"),
+        ]
+        assert "Which field each column is" not in read(client, page("change", run.pk))
+        before = Contact.objects.count()
+        send(client, run, "_import")
+        work_off_runs()
+        run.refresh_from_db()
+        assert (run.state, Contact.objects.count() - before) == ("finished", created)
+
+
+@pytest.mark.parametrize("text", ["0", "10001", "200 MB", "-1", "1.5", "٣", ""])
+def test_a_limit_that_is_no_number_is_refused_at_the_start(text: str) -> None:
+    name = "CMPHONE_IMPORT_MAX_MB"
+    with pytest.raises(SettingsError, match=f"{name} must be a whole number from 1 to 10000"):
+        read_number(name, 200, least=1, most=10_000, environ={name: text})
+    assert read_number(name, 200, least=1, most=10_000, environ={}) == 200
+    assert read_number(name, 200, least=1, most=10_000, environ={name: "50"}) == 50

@@ -348,11 +348,7 @@ def test_a_second_address_is_not_mixed_with_the_first(path: Path) -> None:
         (["FN:Maria Anders", "N:;;;;"], "first_name last_name", {"last_name": "Maria Anders"}),
         (["FN:Maria Anders", "N:Anders;Maria;;Dr.;"], "name", {"name": "Maria Anders"}),
         (["N:Anders;Maria;;;"], "name", {"name": "Maria Anders"}),
-        (
-            ["ORG:Futterkiste", "FN:Futterkiste"],
-            "last_name company",
-            {"company": "Futterkiste", "last_name": "Futterkiste"},
-        ),
+        (["ORG:Hansa", "FN:Hansa"], "last_name company", {"company": "Hansa", "last_name": "Hansa"}),
     ],
 )  # fmt: skip
 def test_a_name_is_taken_whole_where_it_cannot_be_told_apart(

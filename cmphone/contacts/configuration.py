@@ -16,6 +16,7 @@ import phonenumbers
 from django.conf import settings
 from django.db import connection
 
+from cmphone.contacts.erasure_models import Erasure
 from cmphone.contacts.models import ContactField, ContactKind, CustomerGroup, Subject, choose_label
 from cmphone.contacts.pages import Pages
 from cmphone.properties import registry
@@ -142,6 +143,8 @@ class Configuration:
     properties: Mapping[str, str]
     site: Plan
     groups: Mapping[int, GroupRules]
+    # Whether there are erased contacts that no source may bring back (erasures.py).
+    has_suppressions: bool = False
 
     @cached_property
     def inside_plans(self) -> tuple[Plan, ...]:
@@ -245,7 +248,8 @@ def _load_once(version: str) -> Configuration:
         )
         for group in CustomerGroup.objects.order_by("id")
     }
-    return Configuration(version, properties, site, groups)
+    has_suppressions = Erasure.objects.exclude(external_id_hash="").exists()
+    return Configuration(version, properties, site, groups, has_suppressions)
 
 
 def build_site_plan(properties: Mapping[str, str]) -> Plan:

@@ -172,7 +172,8 @@ def import_all(
 
 def _describe_left_out(left_out: Mapping[tuple[str, str], int], header: Sequence[str]) -> Iterator[Finding]:
     """Yield which columns held values that went nowhere, in the order of the header."""
-    for (column, kind), count in sorted(left_out.items(), key=lambda item: (header.index(item[0][0]), item[0][1])):
+    places = {column: place for place, column in enumerate(header)}
+    for (column, kind), count in sorted(left_out.items(), key=lambda item: (places.get(item[0][0], 0), item[0])):
         message = ngettext(
             "%(count)d value is not imported, as there is no such field (%(kind)s). "
             "To import it: --map %(column)s=FIELD. To leave it out on purpose: --map %(column)s=",

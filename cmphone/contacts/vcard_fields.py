@@ -40,7 +40,7 @@ _texts = {
     ("N", "family"): "lastname surname familyname nachname familienname zuname",
     ("N", "given"): "firstname givenname forename vorname",
     ("N", "additional"): "middlename middlenames zweitervorname weiterevornamen",
-    ("TITLE", ""): "jobtitle position function funktion berufsbezeichnung title titel",
+    ("TITLE", ""): "jobtitle job position function funktion berufsbezeichnung title titel",
     ("N", "prefix"): "nameprefix academictitle akademischertitel prefix salutation anrede title titel",
     ("N", "suffix"): "namesuffix namenszusatz suffix",
     ("NICKNAME", ""): "nickname spitzname rufname",

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cmphone.calls.cases import MAX_DESCRIPTION, MAX_SUBJECT, create_case, find_contact, list_cases, list_queues
-from cmphone.contacts.models import Contact, User
+from cmphone.contacts.models import Contact, Queue, User
 from cmphone.problems import Conflict, NotFound, PermissionDenied
 from cmphone.web.log_in import current_user, for_users
 from cmphone.web.viewing import Viewer
@@ -24,7 +24,7 @@ from cmphone.web.viewing import Viewer
 class CaseForm(forms.Form):
     """A new case of a contact.  `key` makes that it is made once, however often the form is sent."""
 
-    queue = forms.ModelChoiceField(label=capfirst(_("queue")), queryset=None)
+    queue = forms.ModelChoiceField(label=capfirst(_("queue")), queryset=Queue.objects.none())
     subject = forms.CharField(
         label=capfirst(_("subject line")),
         max_length=MAX_SUBJECT,

@@ -35,6 +35,7 @@ class ContactForm(forms.Form):
     ) -> None:
         super().__init__(data)
         self.draft = draft
+        self._sent = data
         self._rules = rules
         self._user = user
         self._company = draft.company
@@ -126,7 +127,7 @@ class ContactForm(forms.Form):
         beside it stands what the other one wrote.  Nothing is saved by it.
         """
         fresh = ContactForm(None, draft=draft, rules=self._rules, user=self._user)
-        data = self.data.copy()
+        data = QueryDict(mutable=True) if self._sent is None else self._sent.copy()
         notes: dict[str, str] = {}
         for name, field in fresh.fields.items():
             theirs = _unify(fresh.initial[name])
@@ -144,7 +145,7 @@ class ContactForm(forms.Form):
                 data[name] = theirs or ""
                 notes[name] = _note(gettext("Somebody else has changed this meanwhile. Before, it was:"), began)
             elif mine != theirs:
-                notes[name] = _note(gettext("Somebody else has changed this, too. His value is:"), theirs)
+                notes[name] = _note(gettext("Somebody else has changed this, too. The other value is:"), theirs)
         merged = ContactForm(data, draft=draft, rules=self._rules, user=self._user)
         for name, note in notes.items():
             merged.fields[name].help_text = note
@@ -157,7 +158,7 @@ def _unify(value: Any) -> Any:
 
 
 def _note(what: str, value: object) -> str:
-    shown = {True: gettext("yes"), False: gettext("no"), "": gettext("empty")}.get(value, value)  # type: ignore[call-overload]
+    shown = {True: gettext("yes"), False: gettext("no"), "": gettext("empty")}.get(value, value)
     return format_html('<span class="meanwhile">{} <strong>{}</strong></span>', what, shown)
 
 

@@ -42,7 +42,7 @@ def search(request: HttpRequest) -> HttpResponse:
         "has_groups": len(viewer.viewable) > 1,
         "is_first": after is None,
         "first_url": f"?{urlencode({'q': text})}",
-        "next_url": f"?{urlencode({'q': text, 'after': page[-1].pk})}" if len(found) > PER_PAGE else "",
+        "next_url": f"?{urlencode({'q': text, 'after': str(page[-1].pk)})}" if len(found) > PER_PAGE else "",
     }
     return render(request, "web/contacts.html", context)
 
@@ -75,6 +75,7 @@ def show_contact(request: HttpRequest, id: int) -> HttpResponse:
     rights = viewer.get_rights(contact)
     company = contact.company
     fields = viewer.show_fields(contact)
+    cases = list_cases(viewer.user).filter(contact=contact)
     context = {
         "contact": contact,
         "group": viewer.show_group(contact),
@@ -84,7 +85,7 @@ def show_contact(request: HttpRequest, id: int) -> HttpResponse:
         "company_url": viewer.make_url(company) if company else "",
         "can_edit": rights.edit,
         "new_case_url": viewer.make_new_case_url(contact) if rights.create_case else "",
-        "cases": _page(list_cases(viewer.user).filter(contact=contact), CASES_PER_PAGE, request, "cases"),
+        "cases": _page(cases.select_related("queue", "created_by"), CASES_PER_PAGE, request, "cases"),
         **(_show_persons(request, viewer, contact) if contact.kind == ContactKind.COMPANY else {}),
     }
     return render(request, "web/contact.html", context)
@@ -108,7 +109,7 @@ def _show_persons(request: HttpRequest, viewer: Viewer, company: Contact) -> dic
     # They are of its customer group, which he may view.
     persons = Contact.objects.filter(company=company).select_related("company").order_by("name", "id")
     page = _page(persons, PER_PAGE, request, "persons")
-    query = urlencode({"place": f"{rules.id}-{ContactKind.PERSON}", "company": company.pk})
+    query = urlencode({"place": f"{rules.id}-{ContactKind.PERSON}", "company": str(company.pk)})
     can_create = viewer.get_rights(company).create
     return {
         "has_persons": True,

@@ -2,5 +2,6 @@
 
 from cmphone.calls.admin.cases import CaseAdmin
 from cmphone.calls.admin.owners import ContactWithCasesAdmin, QueueWithCasesAdmin
+from cmphone.calls.admin.retention import RetentionPropertyAdmin
 
-__all__ = ["CaseAdmin", "ContactWithCasesAdmin", "QueueWithCasesAdmin"]
+__all__ = ["CaseAdmin", "ContactWithCasesAdmin", "QueueWithCasesAdmin", "RetentionPropertyAdmin"]

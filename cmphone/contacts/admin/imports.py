@@ -160,7 +160,7 @@ class ImportRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 discard_run(run)
                 self.message_user(request, gettext("The file was removed; nothing was imported."), messages.SUCCESS)
                 return HttpResponseRedirect(reverse("admin:contacts_importrun_changelist"))
-            if "_cancel" in request.POST:
+            if "_cancel" in request.POST and run.source != ImportSource.DIRECTORY:
                 cancel_run(run)
             elif "_settings" in request.POST or "_import" in request.POST:
                 require_group(user, run.customer_group_id)
@@ -243,6 +243,8 @@ class ImportRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "run": run,
             "state": describe_state(run),
             "bar": show_progress(run),
+            # A pull of a directory goes on to its end.
+            "may_cancel": run.is_active and run.source != ImportSource.DIRECTORY,
             "before": before,
             "counts": counts,
             "may_read": may_read,
