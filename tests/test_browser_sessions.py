@@ -54,7 +54,7 @@ def log_in(context: "BrowserContext", username: str) -> "Page":
     page.wait_for_selector(".errorlist")
     page.fill("#id_password", PASSWORD)
     page.press("#id_password", "Enter")
-    page.get_by_role("button", name=LOG_OUT).wait_for()
+    page.locator("form[action='/logout/'] button").wait_for()
     page.goto("/profile/" if username == "agent1" else "/admin/")
     return page
 
