@@ -43,7 +43,7 @@ class Process:
 
 
 @contextlib.contextmanager
-def tell_events(*, pages_port: int | None = None, port: int | None = None) -> Iterator[Process]:
+def tell_events(*, pages_port: int | None = None, port: int | None = None, **environ: str) -> Iterator[Process]:
     """Let a process tell the events of this run's test database as long as the block runs.
 
     `pages_port`: pages are at another port, and no proxy makes one address of both.
@@ -54,6 +54,7 @@ def tell_events(*, pages_port: int | None = None, port: int | None = None) -> It
         "CMPHONE_DATABASE_URL": f"postgresql://{values['USER']}@/{values['NAME']}?host={quote(str(values['HOST']))}",
         "CMPHONE_REDIS_URL": redis_url(),
         "CMPHONE_PORTS": f"{pages_port},{port}" if pages_port else "",
+        **environ,
     }
     with run_children({"events": make_events_command(HOST, port)}, environ) as children:
         process = Process(port, children["events"])

@@ -74,8 +74,8 @@ def show_contact(request: HttpRequest, id: int) -> HttpResponse:
     contact = viewer.get_contact(id)
     rights = viewer.get_rights(contact)
     company = contact.company
-    fields = viewer.show_fields(contact)
     cases = list_cases(viewer.user).filter(contact=contact)
+    fields = viewer.show_fields(contact)
     context = {
         "contact": contact,
         "group": viewer.show_group(contact),
