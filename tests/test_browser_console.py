@@ -19,7 +19,7 @@ from cmphone.properties.services import set_property
 from tests.accessibility import find_overflow, find_violations
 from tests.hanging import find_valkey
 from tests.make import give_rights, make_company, make_customer_group, make_person, make_queue, make_user
-from tests.streams import Process, tell_events
+from tests.streams import Process, tell_events, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page
@@ -44,7 +44,7 @@ _versions = itertools.count(500_000, 1_000)
 
 @pytest.fixture(scope="module")
 def process(django_db_setup: None, live_server: LiveServer) -> Iterator[Process]:
-    with tell_events(CMPHONE_PORTS=f"{urlsplit(live_server.url).port},1") as process:
+    with tell_events(pages_port=urlsplit(live_server.url).port) as process:
         yield process
 
 
@@ -92,8 +92,7 @@ def world(
     process: Process,
     settings: LazySettings,
 ) -> Iterator[World]:
-    ports = urlsplit(live_server.url).port, urlsplit(process.address).port
-    settings.PORTS = ports
+    settings.PORTS = urlsplit(live_server.url).port, process.port
     # The process keeps a configuration, and an emptied database counts its versions anew.
     ConfigurationVersion.objects.update_or_create(id=1, defaults={"number": next(_versions), "templates_number": 1})
     language = str(request.param)
@@ -238,7 +237,7 @@ def test_a_missed_call_is_called_back_and_done(world: World) -> None:
     assert page.locator("#missed_count").inner_text() == "1"
 
     row.locator("[data-call-back]").click()
-    page.wait_for_function("window.dialled")
+    wait_until(lambda: bool(page.evaluate("window.dialled !== undefined")))
     assert page.evaluate("window.dialled") == "phone:002117654321"
     wait_for_text(row, "agent1")
     assert Call.objects.get().called_back_by == world.agent
@@ -322,11 +321,8 @@ def test_a_lost_connection_is_said_and_so_is_that_it_is_back(
     world: World, live_server: LiveServer, settings: LazySettings
 ) -> None:
     web = urlsplit(live_server.url).port
-    with tell_events(CMPHONE_PORTS=f"{web},1") as own:
-        events = urlsplit(own.address).port
-        assert web is not None
-        assert events is not None
-        settings.PORTS = web, events
+    with tell_events(pages_port=web) as own:
+        settings.PORTS = web, own.port
         page = world.open_console()
         world.ring()
         wait_for_text(card(page), "Maria Anders")
@@ -339,7 +335,7 @@ def test_a_lost_connection_is_said_and_so_is_that_it_is_back(
     page.route("**/console/calls/", lambda route: route.abort())
     page.evaluate("window.dispatchEvent(new Event('offline'))")
     wait_for_text(page.locator("#connection"), world.say("late"))
-    with tell_events(CMPHONE_PORTS=f"{web},1", port=events):
+    with tell_events(pages_port=web, port=own.port):
         wait_for_text(page.locator("#connection"), world.say("again"))
         world.ring("anonymous")
         wait_for_text(card(page), world.say("withheld"))
@@ -409,7 +405,7 @@ def test_contacts_are_found_as_one_types(world: World) -> None:
     opened.value.wait_for_url("**/contacts/?q=berg")
     page.fill("#q", "555 12 03")
     page.locator("#results", has_text="Berg 3").wait_for()
-    page.wait_for_function("document.querySelectorAll('#results [role=option]').length === 1")
+    wait_until(lambda: bool(page.evaluate("document.querySelectorAll('#results [role=option]').length === 1")))
     with world.context.expect_page() as opened:
         options.first.click()
     opened.value.locator("h1", has_text="Berg 3").wait_for()
@@ -446,13 +442,13 @@ def test_sound_and_notifications_are_only_for_who_wants_them(world: World) -> No
     page.locator("#settings summary").click()
     page.check("#notifications")
     page.check("#sound")
-    page.wait_for_function("window.asked && window.tones === 2")
+    wait_until(lambda: bool(page.evaluate("window.asked === true && window.tones === 2")))
     page.wait_for_timeout(1_100)
     second = world.ring("00305551234")
-    page.wait_for_function("window.shown.length === 1 && window.tones === 4")
+    wait_until(lambda: bool(page.evaluate("window.shown.length === 1 && window.tones === 4")))
     assert page.evaluate("window.shown") == [[world.say("unknown"), "+49 30 5551234, Berlin"]]
     change_call(world.agent, second, state="answered")
-    page.wait_for_function("window.shown.length === 2")
+    wait_until(lambda: bool(page.evaluate("window.shown.length === 2")))
     assert page.evaluate("window.shown[1]") == "closed"
     page.reload()
     page.wait_for_selector("#settings:not([hidden])")

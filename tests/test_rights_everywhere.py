@@ -87,6 +87,7 @@ class Hidden:
             "number": [1],
             "session_id": [1],
             "slug": ["not-found"],
+            "version": ["1.0"],
         }
 
     @property
@@ -139,6 +140,7 @@ class Hidden:
             {"contact": self.person.pk, "number": NUMBER, "fields/last_name": "Neu", "company": self.company.pk},
             {"place": f"{self.person.customer_group_id}-person", "fields/last_name": "Neu"},
             {"fields/last_name": "Neu", "company": f"{NAME} AG"},
+            {"call_id": self.call.call_id, "reporter": str(self.call.reporter_id), "done": "true"},
         ]
 
     def remove(self) -> None:
