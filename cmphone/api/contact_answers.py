@@ -18,7 +18,7 @@ from cmphone.contacts.pages import Shown
 from cmphone.contacts.selectors import get_rights
 from cmphone.contacts.services import ContactDraft
 from numbering.dialing import Obstacle, dial
-from numbering.display import format_international
+from numbering.international import format_international
 from numbering.reading import Plan, Reading, read_typed
 
 

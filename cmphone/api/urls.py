@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from cmphone.api.calls import CallBackView, CallsView, CallView
 from cmphone.api.cases import CasesView, CaseView, ContactCasesView
+from cmphone.api.contact_export import ContactsExportView
 from cmphone.api.contact_upserts import ContactByExternalIdView, ContactsBulkView
 from cmphone.api.contacts import ContactDraftView, ContactsView, ContactView
 from cmphone.api.customer_groups import CustomerGroupsView
@@ -27,6 +28,7 @@ urlpatterns = [
     path("api/v1/numbers/dial", DialView.as_view()),
     path("api/v1/contacts", ContactsView.as_view()),
     path("api/v1/contacts/draft", ContactDraftView.as_view()),
+    path("api/v1/contacts/export", ContactsExportView.as_view()),
     path("api/v1/contacts/bulk", ContactsBulkView.as_view()),
     # An external id may have slashes in it.
     path("api/v1/contacts/by-external-id/<path:external_id>", ContactByExternalIdView.as_view()),

@@ -77,6 +77,12 @@ class GroupRules:
     def has_companies(self) -> bool:
         return bool(self.fields.get("company"))
 
+    @property
+    def company_name_field(self) -> str:
+        """Return the field that companies are called by in imports and exports; empty where there are none."""
+        names = [rule.name for rule in self.fields.get(ContactKind.COMPANY, ())]
+        return "name" if "name" in names else next(iter(names), "")
+
     @cached_property
     def naming(self) -> Naming:
         """Return what the group's contacts are named by."""

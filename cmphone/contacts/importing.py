@@ -500,8 +500,7 @@ def _group_alike(entries: Iterable[_Entry]) -> list[list[_Entry]]:
 
 
 def _company_name_field(rules: GroupRules) -> str:
-    names = [rule.name for rule in rules.fields.get(ContactKind.COMPANY, ())]
-    return "name" if "name" in names else next(iter(names), "")
+    return rules.company_name_field
 
 
 # Served by the index of the fields of contacts without external id.

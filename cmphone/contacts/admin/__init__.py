@@ -12,6 +12,7 @@ from cmphone.contacts.admin.contacts import ContactAdmin
 from cmphone.contacts.admin.customer_groups import CustomerGroupAdmin
 from cmphone.contacts.admin.directories import DirectoryAdmin
 from cmphone.contacts.admin.field_changes import FieldChangeAdmin
+from cmphone.contacts.admin.imports import ImportRunAdmin
 from cmphone.contacts.admin.people import RoleAdmin, UserAdmin
 from cmphone.contacts.admin.properties import CheckedPropertyAdmin
 from cmphone.contacts.admin.quality import DoubtfulNumberAdmin
@@ -25,6 +26,7 @@ __all__ = [
     "DirectoryAdmin",
     "DoubtfulNumberAdmin",
     "FieldChangeAdmin",
+    "ImportRunAdmin",
     "QueueAdmin",
     "RebuildAdmin",
     "RoleAdmin",
