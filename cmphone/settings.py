@@ -41,6 +41,23 @@ ALLOWED_HOSTS = read_list("CMPHONE_ALLOWED_HOSTS", development_only("*"))
 # The address people reach this site by, as links in answers begin.  Empty: the address the request came to.
 PUBLIC_URL = read_text("CMPHONE_PUBLIC_URL", development_only("")).rstrip("/")
 
+# Where events are told, if not at the address that the web server is reached by: behind a proxy they are.
+EVENTS_URL = read_text("CMPHONE_EVENTS_URL", "")
+
+
+def read_ports(text: str) -> tuple[int, int] | None:
+    """Return two ports as in 8000,8001; empty: None.  Raises SettingsError."""
+    if not text:
+        return None
+    web, _, events = text.partition(",")
+    if not (web.isascii() and web.isdigit() and events.isascii() and events.isdigit()):
+        raise SettingsError(f"CMPHONE_PORTS must read as 8000,8001, not {text!r}.")
+    return int(web), int(events)
+
+
+# Of the web server and of the process that tells events, where no proxy makes one address of both: `make run`.
+PORTS = read_ports(read_text("CMPHONE_PORTS", ""))
+
 # Who signs licences: the base64 of an Ed25519 public key.
 DEMO_LICENSE_PUBLIC_KEY = "gwZ0YoFneFdXkQtDztbQ43NdWnR9hckQNlRKLvB2Pyo="
 LICENSE_PUBLIC_KEY = read_text("CMPHONE_LICENSE_PUBLIC_KEY", development_only(DEMO_LICENSE_PUBLIC_KEY))
@@ -86,6 +103,7 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "cmphone.urls"
 WSGI_APPLICATION = "cmphone.wsgi.application"
+ASGI_APPLICATION = "cmphone.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 TEMPLATES = [
