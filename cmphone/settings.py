@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "cmphone.properties",
     "cmphone.access",
     "cmphone.webhooks",
+    "cmphone.releases",
     "cmphone.contacts",
     "cmphone.calls",
     "cmphone.monitoring",

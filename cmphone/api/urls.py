@@ -5,6 +5,8 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from cmphone.api.calls import CallBackView, CallsView, CallView
 from cmphone.api.cases import CasesView, CaseView, ContactCasesView
+from cmphone.api.client_config import ClientConfigView
+from cmphone.api.client_releases import LatestReleaseView, ReleaseDownloadView
 from cmphone.api.contact_export import ContactsExportView
 from cmphone.api.contact_upserts import ContactByExternalIdView, ContactsBulkView
 from cmphone.api.contacts import ContactDraftView, ContactsView, ContactView
@@ -40,6 +42,9 @@ urlpatterns = [
     # What a client calls a call may have slashes in it.
     path("api/v1/calls/<path:call_id>/callback", CallBackView.as_view()),
     path("api/v1/calls/<path:call_id>", CallView.as_view()),
+    path("api/v1/client-config", ClientConfigView.as_view()),
+    path("api/v1/client-releases/latest", LatestReleaseView.as_view()),
+    path("api/v1/client-releases/<str:version>/download", ReleaseDownloadView.as_view()),
     path("api/v1/customer-groups", CustomerGroupsView.as_view()),
     path(MANIFEST_PATH.removeprefix("/"), PopupManifestView.as_view()),
     path(ZIP_PATH.removeprefix("/"), PopupZipView.as_view()),
