@@ -18,7 +18,6 @@ from pytest_django.live_server_helper import LiveServer
 from cmphone.calls.models import Call
 from cmphone.contacts.models import Contact, User
 from cmphone.embedded import CHECKOUT
-from cmphone.phone.console import Console
 from cmphone.phone.popup_text import clean, make_text
 from cmphone.phone.server import Answer, Refused, Server, TryLater
 from cmphone.phone.session import Backoff, Session
@@ -530,7 +529,8 @@ def test_a_command_that_waits_for_input_ends_with_its_session(
     live_server: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with start_command(live_server, tmp_path, monkeypatch) as process:
-        assert process.stdout and process.stderr
+        assert process.stdout
+        assert process.stderr
         while "is logged in" not in process.stdout.readline():
             pass
         end_seats()
