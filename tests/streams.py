@@ -34,24 +34,31 @@ class Told:
 class Process:
     """The process that tells events of the test database."""
 
-    address: str
+    port: int
     process: "subprocess.Popen[bytes]"
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}"
 
 
 @contextlib.contextmanager
-def tell_events(**environ: str) -> Iterator[Process]:
-    """Let a process tell the events of this run's test database as long as the block runs."""
+def tell_events(*, pages_port: int | None = None, port: int | None = None) -> Iterator[Process]:
+    """Let a process tell the events of this run's test database as long as the block runs.
+
+    `pages_port`: pages are at another port, and no proxy makes one address of both.
+    """
     values = connection.settings_dict
+    port = port or find_free_ports(1)[0]
     environ = {
         "CMPHONE_DATABASE_URL": f"postgresql://{values['USER']}@/{values['NAME']}?host={quote(str(values['HOST']))}",
         "CMPHONE_REDIS_URL": redis_url(),
-        **environ,
+        "CMPHONE_PORTS": f"{pages_port},{port}" if pages_port else "",
     }
-    (port,) = find_free_ports(1)
-    address = f"http://{HOST}:{port}"
     with run_children({"events": make_events_command(HOST, port)}, environ) as children:
-        wait_until_ready(address, children, name="events")
-        yield Process(address, children["events"])
+        process = Process(port, children["events"])
+        wait_until_ready(process.address, children, name="events")
+        yield process
 
 
 def ask(address: str, path: str = PATH, *, method: str = "GET", **headers: str) -> HTTPResponse:

@@ -455,7 +455,7 @@ def test_pages_at_another_port_listen_where_no_proxy_makes_one_address(
 ) -> None:
     user = make_user()
     _, header = log_in_browser(user)
-    with tell_events(CMPHONE_PORTS="8000,8001") as process:
+    with tell_events(pages_port=8000) as process:
         page = {"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-site"}
         with listening(process, {**header, **page}) as listener:
             assert listener.response.headers["Access-Control-Allow-Origin"] == page["Origin"]

@@ -127,9 +127,11 @@ class Application:
             return await self._ask(self._show_metrics, request), None
         if request.path != EVENTS_PATH:
             raise NotFound
-        self.hub.ensure_room()
+        with _in_language_of(request):
+            self.hub.ensure_room()
         stream, beginning = await self._ask(_open, request)
-        self.hub.add(stream)
+        with _in_language_of(request):
+            self.hub.add(stream)
         # Before it is told anything: nobody else had his turn yet.
         stream.put(beginning)
         return HttpResponse(headers=_STREAM_HEADERS), stream
@@ -139,7 +141,8 @@ class Application:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await self._threads.run(work, request)
         except TimeoutError as error:
-            raise Unavailable(gettext("The database does not answer. Try again."), retry_after=5) from error
+            with _in_language_of(request):
+                raise Unavailable(gettext("The database does not answer. Try again."), retry_after=5) from error
 
     async def _send_head(self, request: HttpRequest, answer: HttpResponse, send: Send) -> None:
         answer["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
@@ -188,9 +191,14 @@ def _read_request(scope: Scope) -> HttpRequest:
     return request
 
 
+def _in_language_of(request: HttpRequest) -> translation.override:
+    # Around nothing that waits: other requests have their turn meanwhile.
+    return translation.override(translation.get_language_from_request(request))
+
+
 def _open(request: HttpRequest) -> tuple[Stream, bytes]:
     """Return the stream that the request asks for, and what it begins with."""
-    with translation.override(translation.get_language_from_request(request)):
+    with _in_language_of(request):
         _require_method(request, "GET")
         if not request.accepts("text/event-stream"):
             raise NotAcceptable(gettext("Events come as text/event-stream."))
@@ -242,7 +250,7 @@ def _let_pages_read(request: HttpRequest, answer: HttpResponse) -> None:
 
 
 def _answer_error(error: Exception, request: HttpRequest) -> HttpResponse:
-    with translation.override(translation.get_language_from_request(request)):
+    with _in_language_of(request):
         answer = cast(HttpResponse, answer_exception(error, {"request": request}))
     if isinstance(error, MethodNotAllowed):
         answer["Allow"] = "GET"
