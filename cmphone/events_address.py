@@ -13,17 +13,18 @@ def find_events_url(request: HttpRequest) -> str:
         return str(settings.EVENTS_URL)
     if settings.PORTS:
         return _at_port(request, settings.PORTS[1]) + EVENTS_PATH
-    return _find_public_url(request) + EVENTS_PATH
+    return find_public_url(request) + EVENTS_PATH
 
 
 def find_pages_url(request: HttpRequest) -> str:
     """Return how the addresses of pages begin, for whoever asks the process that tells events."""
     if settings.PORTS and not settings.PUBLIC_URL:
         return _at_port(request, settings.PORTS[0])
-    return _find_public_url(request)
+    return find_public_url(request)
 
 
-def _find_public_url(request: HttpRequest) -> str:
+def find_public_url(request: HttpRequest) -> str:
+    """Return how addresses begin that people know the site by."""
     return str(settings.PUBLIC_URL) or f"{request.scheme}://{request.get_host()}"
 
 

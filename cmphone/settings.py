@@ -90,6 +90,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First: pages that others shape have a policy, too.
+    "cmphone.content_policy.ContentPolicyMiddleware",
     "cmphone.problems.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -259,6 +261,7 @@ CELERY_BEAT_SCHEDULE = {
     "record the use of seats": {"task": "license.tasks.record_use", "schedule": 60.0},
     "remove archived sessions": {"task": "license.tasks.remove_archived_sessions", "schedule": 3600.0},
     "forget failed log-ins": {"task": "cmphone.access.tasks.remove_forgotten_failures", "schedule": 3600.0},
+    "remove old log-ins": {"task": "cmphone.access.tasks.remove_old_log_ins", "schedule": 86_400.0},
     "log the warnings of the licence": {"task": "license.tasks.log_warnings", "schedule": 3600.0},
     "show that jobs run": {
         "task": "cmphone.monitoring.tasks.write_worker_sign",
@@ -313,6 +316,10 @@ CELERY_BEAT_SCHEDULE = {
 
 # Of a file with contacts that somebody imports in the administration, in millions of bytes.
 IMPORT_MAX_MB = read_number("CMPHONE_IMPORT_MAX_MB", 200, least=1, most=10_000)
+# The same of the client's installer.
+RELEASE_MAX_MB = read_number("CMPHONE_RELEASE_MAX_MB", 200, least=1, most=2_000)
+# Of a form with either, in bytes.
+UPLOAD_MAX_SIZE = (max(IMPORT_MAX_MB, RELEASE_MAX_MB) + 1) * 1_000_000
 
 # What Prometheus and other monitoring show to read the health report and the metrics.  Empty: there is no such key,
 # and the metrics are open.

@@ -88,8 +88,7 @@ class ReleaseDownloadView(APIView):
             (200, "application/octet-stream"): OpenApiTypes.BINARY,
             (206, "application/octet-stream"): OpenApiTypes.BINARY,
             304: OpenApiResponse(description="The client has it already."),
-            416: OpenApiResponse(description="The file has no such part."),
-            **problems(404),
+            **problems(404, 416),
         },
     )
     def get(self, request: Request, version: str) -> HttpResponseBase:

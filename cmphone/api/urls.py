@@ -1,7 +1,7 @@
 """Addresses of the REST API and of what monitoring asks."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from cmphone.api.calls import CallBackView, CallsView, CallView
 from cmphone.api.cases import CasesView, CaseView, ContactCasesView
@@ -51,7 +51,7 @@ urlpatterns = [
     path(f"{MANIFEST_PATH.removeprefix('/')}/<str:language>/<str:name>", PopupFileView.as_view()),
     path(f"{MANIFEST_PATH.removeprefix('/')}/<str:language>/<str:name>/render", PopupRenderingView.as_view()),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi")),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="openapi")),
     path("health/live", LiveView.as_view()),
     path("health/ready", ReadyView.as_view()),
     path("health/check", CheckView.as_view()),

@@ -10,7 +10,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.releases.models import ClientRelease
-from cmphone.releases.services import SUFFIXES, add_release, find_upload_errors
+from cmphone.releases.services import SUFFIXES, add_release, change_release, find_upload_errors
 
 
 class NewReleaseForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -58,7 +58,7 @@ class ClientReleaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: ClientRelease, form: Any, change: bool) -> None:
         if change:
-            super().save_model(request, obj, form, change)
+            change_release(obj)
             return
         file = form.cleaned_data["file"]
         user = request.user if isinstance(request.user, AbstractUser) else None

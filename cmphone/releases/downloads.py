@@ -4,12 +4,32 @@ import re
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.http import content_disposition_header, parse_etags
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from rest_framework.request import Request
 
+from cmphone.problems import Problem
 from cmphone.releases.models import ClientRelease
 from cmphone.releases.services import read_release
 
 _range = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})", re.ASCII)
+
+
+class NoSuchPart(Problem):
+    """What a Range header asks for lies behind the end."""
+
+    slug, title, status = "no-such-part", _lazy("The file has no such part."), 416
+
+
+def _read_range(asked: str, size: int) -> tuple[int, int] | None:
+    """Return the first byte and that behind the last one; None for what is no range that is understood."""
+    match = _range.fullmatch(asked)
+    first, last = match.groups() if match else ("", "")
+    if first and last and int(first) > int(last):
+        return None
+    if first:
+        return int(first), min(int(last) + 1, size) if last else size
+    return (max(0, size - int(last)), size) if last else None
 
 
 def answer_download(request: HttpRequest | Request, release: ClientRelease) -> HttpResponseBase:
@@ -27,14 +47,10 @@ def answer_download(request: HttpRequest | Request, release: ClientRelease) -> H
     # Of another file than the one that it began with, a part is of no use.
     asked = request.headers.get("Range", "") if request.headers.get("If-Range", etag) == etag else ""
     start, end, status = 0, release.size, 200
-    if match := _range.fullmatch(asked.replace(" ", "")):
-        first, last = match.groups()
-        if first:
-            start, end = int(first), min(int(last) + 1, release.size) if last else release.size
-        elif last:
-            start = max(0, release.size - int(last))
+    if part := _read_range(asked, release.size):
+        start, end = part
         if start >= end:
-            return HttpResponse(status=416, headers={"Content-Range": f"bytes */{release.size}"})
+            raise NoSuchPart(_("The file has %d bytes.") % release.size)
         status = 206
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{release.size}"
     headers["Content-Length"] = str(end - start)

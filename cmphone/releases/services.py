@@ -4,17 +4,20 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from cmphone.properties.services import mark_configuration_changed
 from cmphone.releases.models import ClientRelease, ReleaseChunk
 from cmphone.releases.versions import is_version, make_order
 
 CHUNK = 1 << 20
-MAX_SIZE = 300 * CHUNK
+# What installers are called, and what they begin with: programs, installer databases, archives.
 SUFFIXES = (".exe", ".msi", ".msix", ".zip")
+_BEGINNINGS = (b"MZ", b"\xd0\xcf\x11\xe0", b"PK\x03\x04")
 
 
 @transaction.atomic
@@ -40,14 +43,25 @@ def add_release(
     for number, data in enumerate(_cut(content)):
         digest.update(data)
         release.size += len(data)
-        if release.size > MAX_SIZE:
+        if not number and not data.startswith(_BEGINNINGS):
+            raise ValidationError({"file": _("This is no installer: it begins like no program, package or archive.")})
+        if release.size > settings.RELEASE_MAX_MB * 1_000_000:
             raise ValidationError({"file": _too_large()})
         ReleaseChunk.objects.create(release=release, number=number, data=data)
     if not release.size:
         raise ValidationError({"file": _("The file is empty.")})
     release.sha256 = digest.hexdigest()
     release.save(update_fields=["size", "sha256"])
+    # Last, since others wait for it: clients learn by it that there is another one.
+    mark_configuration_changed()
     return release
+
+
+@transaction.atomic
+def change_release(release: ClientRelease) -> None:
+    """Write the notes of an installer, and whether it is offered."""
+    release.save(update_fields=["notes_de", "notes_en", "is_offered"])
+    mark_configuration_changed()
 
 
 def find_upload_errors(version: str, file_name: str, size: int = 1) -> dict[str, str]:
@@ -59,13 +73,13 @@ def find_upload_errors(version: str, file_name: str, size: int = 1) -> dict[str,
         errors["version"] = _("There is this version already.")
     if not file_name.lower().endswith(SUFFIXES):
         errors["file"] = _("Choose an installer: %s.") % ", ".join(SUFFIXES)
-    elif size > MAX_SIZE:
+    elif size > settings.RELEASE_MAX_MB * 1_000_000:
         errors["file"] = _too_large()
     return errors
 
 
 def _too_large() -> str:
-    return _("At most %d MB.") % (MAX_SIZE // CHUNK)
+    return _("At most %d MB.") % settings.RELEASE_MAX_MB
 
 
 def _cut(content: Iterable[bytes]) -> Iterator[bytes]:

@@ -32,7 +32,8 @@ class Cookie:
 
     session_key: str = field(repr=False)
     session_data: str = field(repr=False)
-    password: str = field(repr=False)
+    # Password and number of the log-ins that hold.
+    proof: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +113,15 @@ def _list_good_sessions(callers: Collection[Caller]) -> set[str]:
         cursor.execute(
             """
             select session_key
-            from unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) as w (key, data, user_id, password)
+            from unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) as w (key, data, user_id, proof)
             join django_session on session_key = key and session_data = data and expire_date > statement_timestamp()
-            join contacts_user u on u.id = w.user_id and u.password = w.password and is_active
+            join contacts_user u on u.id = w.user_id and is_active and u.password || ':' || log_in_generation = w.proof
             """,
             [
                 [cookie.session_key for _, cookie in wanted],
                 [cookie.session_data for _, cookie in wanted],
                 [user_id for user_id, _ in wanted],
-                [cookie.password for _, cookie in wanted],
+                [cookie.proof for _, cookie in wanted],
             ],
         )
         return {key for (key,) in cursor.fetchall()}
@@ -139,7 +140,7 @@ def _identify_browser(session_key: str) -> Caller:
     session = BrowserSession.objects.filter(session_key=session_key).first()
     if not isinstance(user, User) or session is None:
         raise NotAuthenticated(reason="logged-out")
-    return Caller(user.pk, Cookie(session_key, session.session_data, user.password))
+    return Caller(user.pk, Cookie(session_key, session.session_data, f"{user.password}:{user.log_in_generation}"))
 
 
 def _require_own_page(request: HttpRequest, pages: Collection[str]) -> None:

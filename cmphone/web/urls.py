@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 from cmphone.web.cases import lead_to_new_case
 from cmphone.web.log_in import LogInView, LogOutView, lead_home, lead_to_log_in
 from cmphone.web.problems import describe_problem
-from cmphone.web.profile import PasswordView, end_one, end_others, show_profile
+from cmphone.web.profile import PasswordView, download_client, end_one, end_others, log_out_elsewhere, show_profile
 
 urlpatterns = [
     path("", lead_home, name="home"),
@@ -16,6 +16,8 @@ urlpatterns = [
     path("admin/login/", lead_to_log_in),
     path("admin/logout/", LogOutView.as_view()),
     path("profile/", show_profile, name="profile"),
+    path("profile/log-out-elsewhere/", log_out_elsewhere, name="log_out_elsewhere"),
+    path("profile/client/<str:version>/", download_client, name="download_client"),
     path("profile/password/", PasswordView.as_view(), name="password"),
     path("profile/sessions/end/", end_others, name="end_own_sessions"),
     path("profile/sessions/<int:session_id>/end/", end_one, name="end_own_session"),
