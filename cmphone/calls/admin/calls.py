@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cmphone.calls.models import Call, Line
 from cmphone.contacts.models import User
-from numbering.display import format_international
+from numbering.international import format_international
 from numbering.reading import Reading
 
 SHORTEST_SEARCH = 3
