@@ -37,12 +37,12 @@ def client(client: Client, agent: User) -> Client:
     return client
 
 
-def ring(user: User, call_id: str = "c1", number: str = "+492117654321", **values: str) -> Call:
-    return report_call(user, call_id=call_id, direction="incoming", number=number, **values)
+def ring(user: User, call_id: str = "c1", number: str = "+492117654321", *, line: str = "") -> Call:
+    return report_call(user, call_id=call_id, direction="incoming", number=number, line=line)
 
 
-def miss(user: User, call_id: str = "c1", number: str = "+492117654321", **values: str) -> Call:
-    ring(user, call_id, number, **values)
+def miss(user: User, call_id: str = "c1", number: str = "+492117654321", *, line: str = "") -> Call:
+    ring(user, call_id, number, line=line)
     return change_call(user, call_id, state="ended")
 
 
