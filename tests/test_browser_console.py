@@ -44,7 +44,7 @@ _versions = itertools.count(500_000, 1_000)
 
 @pytest.fixture(scope="module")
 def process(django_db_setup: None, live_server: LiveServer) -> Iterator[Process]:
-    with tell_events(CMPHONE_PORTS=f"{urlsplit(live_server.url).port},1") as process:
+    with tell_events(pages_port=urlsplit(live_server.url).port) as process:
         yield process
 
 
@@ -92,8 +92,7 @@ def world(
     process: Process,
     settings: LazySettings,
 ) -> Iterator[World]:
-    ports = urlsplit(live_server.url).port, urlsplit(process.address).port
-    settings.PORTS = ports
+    settings.PORTS = urlsplit(live_server.url).port, process.port
     # The process keeps a configuration, and an emptied database counts its versions anew.
     ConfigurationVersion.objects.update_or_create(id=1, defaults={"number": next(_versions), "templates_number": 1})
     language = str(request.param)
@@ -322,11 +321,8 @@ def test_a_lost_connection_is_said_and_so_is_that_it_is_back(
     world: World, live_server: LiveServer, settings: LazySettings
 ) -> None:
     web = urlsplit(live_server.url).port
-    with tell_events(CMPHONE_PORTS=f"{web},1") as own:
-        events = urlsplit(own.address).port
-        assert web is not None
-        assert events is not None
-        settings.PORTS = web, events
+    with tell_events(pages_port=web) as own:
+        settings.PORTS = web, own.port
         page = world.open_console()
         world.ring()
         wait_for_text(card(page), "Maria Anders")
@@ -339,7 +335,7 @@ def test_a_lost_connection_is_said_and_so_is_that_it_is_back(
     page.route("**/console/calls/", lambda route: route.abort())
     page.evaluate("window.dispatchEvent(new Event('offline'))")
     wait_for_text(page.locator("#connection"), world.say("late"))
-    with tell_events(CMPHONE_PORTS=f"{web},1", port=events):
+    with tell_events(pages_port=web, port=own.port):
         wait_for_text(page.locator("#connection"), world.say("again"))
         world.ring("anonymous")
         wait_for_text(card(page), world.say("withheld"))
