@@ -344,7 +344,10 @@ class RequestIdMiddleware:
         request.request_id = request_id  # type: ignore[attr-defined]
         length = request.META.get("CONTENT_LENGTH") or "0"
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if limit and length.isdigit() and int(length) > limit and not request.path.startswith("/admin/"):
+        if limit and request.path.startswith("/admin/"):
+            # Files are taken there; Django reads them before it knows who sends them.
+            limit = settings.UPLOAD_MAX_SIZE
+        if limit and length.isdigit() and int(length) > limit:
             with translation.override(translation.get_language_from_request(request)):
                 response: HttpResponse = shape_problem(TooLarge(gettext("At most %d bytes.") % limit), request)
         else:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from celery.schedules import crontab
 from django.conf.locale import LANG_INFO
 from django.utils.translation import gettext_lazy as _
 
@@ -41,6 +42,23 @@ ALLOWED_HOSTS = read_list("CMPHONE_ALLOWED_HOSTS", development_only("*"))
 # The address people reach this site by, as links in answers begin.  Empty: the address the request came to.
 PUBLIC_URL = read_text("CMPHONE_PUBLIC_URL", development_only("")).rstrip("/")
 
+# Where events are told, if not at the address that the web server is reached by: behind a proxy they are.
+EVENTS_URL = read_text("CMPHONE_EVENTS_URL", "")
+
+
+def read_ports(text: str) -> tuple[int, int] | None:
+    """Return two ports as in 8000,8001; empty: None.  Raises SettingsError."""
+    if not text:
+        return None
+    web, _, events = text.partition(",")
+    if not (web.isascii() and web.isdigit() and events.isascii() and events.isdigit()):
+        raise SettingsError(f"CMPHONE_PORTS must read as 8000,8001, not {text!r}.")
+    return int(web), int(events)
+
+
+# Of the web server and of the process that tells events, where no proxy makes one address of both: `make run`.
+PORTS = read_ports(read_text("CMPHONE_PORTS", ""))
+
 # Who signs licences: the base64 of an Ed25519 public key.
 DEMO_LICENSE_PUBLIC_KEY = "gwZ0YoFneFdXkQtDztbQ43NdWnR9hckQNlRKLvB2Pyo="
 LICENSE_PUBLIC_KEY = read_text("CMPHONE_LICENSE_PUBLIC_KEY", development_only(DEMO_LICENSE_PUBLIC_KEY))
@@ -61,6 +79,7 @@ INSTALLED_APPS = [
     "cmphone.properties",
     "cmphone.access",
     "cmphone.webhooks",
+    "cmphone.releases",
     "cmphone.contacts",
     "cmphone.calls",
     "cmphone.monitoring",
@@ -72,6 +91,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First: pages that others shape have a policy, too.
+    "cmphone.content_policy.ContentPolicyMiddleware",
     "cmphone.problems.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -86,6 +107,7 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "cmphone.urls"
 WSGI_APPLICATION = "cmphone.wsgi.application"
+ASGI_APPLICATION = "cmphone.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 TEMPLATES = [
@@ -218,12 +240,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "CallDirection": ["incoming", "outgoing"],
         "ContactKind": ["person", "company"],
         "HealthStatus": ["SUCCESS", "WARNING", "ERROR"],
         "NumberKind": ["public", "internal", "service", "withheld", "unreadable"],
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "cmphone.api.documentation.add_events",
         "cmphone.api.documentation.add_problems",
     ],
 }
@@ -240,6 +264,7 @@ CELERY_BEAT_SCHEDULE = {
     "record the use of seats": {"task": "license.tasks.record_use", "schedule": 60.0},
     "remove archived sessions": {"task": "license.tasks.remove_archived_sessions", "schedule": 3600.0},
     "forget failed log-ins": {"task": "cmphone.access.tasks.remove_forgotten_failures", "schedule": 3600.0},
+    "remove old log-ins": {"task": "cmphone.access.tasks.remove_old_log_ins", "schedule": 86_400.0},
     "log the warnings of the licence": {"task": "license.tasks.log_warnings", "schedule": 3600.0},
     "show that jobs run": {
         "task": "cmphone.monitoring.tasks.write_worker_sign",
@@ -278,6 +303,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "cmphone.contacts.tasks.rebuild_stale_customer_groups",
         "schedule": 15.0,
     },
+    # At night, in UTC.
+    "erase what is kept no longer": {
+        "task": "cmphone.calls.tasks.apply_retention",
+        "schedule": crontab(hour=1, minute=30),
+    },
     "end calls whose end nobody reported": {
         "task": "cmphone.calls.tasks.close_overdue_calls",
         "schedule": 15.0,
@@ -294,6 +324,10 @@ CELERY_BEAT_SCHEDULE = {
 
 # Of a file with contacts that somebody imports in the administration, in millions of bytes.
 IMPORT_MAX_MB = read_number("CMPHONE_IMPORT_MAX_MB", 200, least=1, most=10_000)
+# The same of the client's installer.
+RELEASE_MAX_MB = read_number("CMPHONE_RELEASE_MAX_MB", 200, least=1, most=2_000)
+# Of a form with either, in bytes.
+UPLOAD_MAX_SIZE = (max(IMPORT_MAX_MB, RELEASE_MAX_MB) + 1) * 1_000_000
 
 # What Prometheus and other monitoring show to read the health report and the metrics.  Empty: there is no such key,
 # and the metrics are open.

@@ -5,10 +5,11 @@ over holds no seat, whether or not its row says so already.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -17,7 +18,7 @@ from django.utils.translation import gettext
 from cmphone.problems import NotAuthenticated, NotFound
 from license.files import PRODUCT, REST_POOL, has_expired
 from license.keys import is_accepted
-from license.models import EndReason, ReplacedToken, Session
+from license.models import TOUCH_AFTER_AT_MOST, EndReason, ReplacedToken, Session
 from license.problems import LicenseExpired, LicenseMissing, NoFreeLicense
 from license.selectors import (
     ARCHIVE_SQL,
@@ -167,6 +168,37 @@ def renew_session(session: Session) -> None:
     if not alive.update(last_seen_at=NOW):
         raise _explain_dead_token(session.token_hash)
     session.last_seen_at = session.read_at
+
+
+def renew_sessions(token_hashes: Collection[bytes]) -> set[bytes]:
+    """Return which of these tokens are of living sessions, and count a sign of life of each.  Safe to repeat.
+
+    One statement for all, which writes the signs of life that are due.
+    """
+    if not token_hashes:
+        return set()
+    # The rules are those of Session: is_timed_out and is_touch_due.
+    is_touch_due = (
+        f"(last_seen_at > {NOW_SQL} or last_seen_at <= {NOW_SQL} - "
+        f"least({TIMEOUT_SQL} / 4, interval '{TOUCH_AFTER_AT_MOST.total_seconds()} seconds'))"
+    )
+    is_alive = f"ended_at is null and last_seen_at > {LIVE_SINCE_SQL}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            with alive as (
+                select s.id, token_hash, last_seen_at from license_session s
+                join {get_user_model()._meta.db_table} u on u.id = s.user_id
+                where token_hash = any(%s) and {is_alive} and is_active
+            ), renewed as (
+                update license_session set last_seen_at = {NOW_SQL}
+                where id in (select id from alive where {is_touch_due}) and {is_alive}
+            )
+            select token_hash from alive
+            """,  # noqa: S608
+            [list(token_hashes)],
+        )
+        return {bytes(hash) for (hash,) in cursor.fetchall()}
 
 
 def release_seat(session: Session) -> bool:

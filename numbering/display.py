@@ -23,15 +23,6 @@ class Shown:
     place: str | None
 
 
-def format_international(reading: Reading) -> str:
-    """Return a number as people write it internationally; one that is not public, as its digits or as it was typed."""
-    number = countries.parse(reading.canonical) if reading.kind == "public" else None
-    if number is None:
-        return "" if reading.kind == "withheld" else reading.canonical or reading.raw
-    code, national = number
-    return f"+{code.code} {code.format(national)}"
-
-
 def show(reading: Reading, language: str) -> Shown:
     """Return the written forms of what was read; of a number that is not public, just its digits."""
     digits = reading.canonical or reading.raw

@@ -109,3 +109,11 @@ def forget_configuration() -> Iterator[None]:
 
     configuration._loaded = None
     popup_sets._loaded = {}
+
+
+@pytest.fixture(autouse=True)
+def speak_english() -> None:
+    """Let every test begin in the language of the site, whatever the one before asked for."""
+    from django.utils import translation
+
+    translation.activate("en")

@@ -62,7 +62,7 @@ def test_a_plan_is_set_and_a_dirty_number_is_read_by_it(page: "Page", group: Cus
     save(page, "_continue")
     assert page.locator("table.numbers tbody tr", has_text="4921133990312").count() == 5
 
-    page.goto("/contacts/new/?number=%2B4917612345678")
+    page.goto("/admin/contacts/contact/add/?number=%2B4917612345678")
     page.locator("a.addlink[href*=person]", has_text="erson").last.click()
     label = {"de": "Telefon:", "en": "Phone:"}[language]
     assert page.get_by_label(label, exact=True).input_value() == "+49 176 12345678"

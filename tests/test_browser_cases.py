@@ -53,7 +53,7 @@ def page(
 
 
 def test_a_case_is_added_to_a_contact_and_found_again(page: "Page", contact: Contact) -> None:
-    page.goto(f"/contacts/{contact.pk}/")
+    page.goto(f"/admin/contacts/contact/{contact.pk}/change/")
     page.click(".object-tools .addlink")
     assert page.locator("#select2-id_contact-container").inner_text().endswith("Anders, Maria")
     # The other queue does not take cases of this contact.

@@ -144,7 +144,6 @@ def test_a_case_is_added_from_the_page_of_its_contact(
     page = read(client, url_of("change", contact.pk))
     link = case_url("add", contact=contact.pk)
     assert f'href="{link}"' in page
-    assert client.get(f"/contacts/{contact.pk}/cases/new/").headers["Location"] == link
 
     form = client.get(link).context["adminform"].form
     assert form["contact"].value() == str(contact.pk)
@@ -163,7 +162,6 @@ def test_a_case_is_added_from_the_page_of_its_contact(
     )
     assert case.created_by == agent
     assert list_subjects(client, contact=contact.pk) == ["Printer burns"]
-    assert client.get(f"/cases/{case.pk}/").headers["Location"] == case_url("change", case.pk)
     # Without a contact in the address every queue is offered, and the two are held against each other.
     assert errors_of(client.post(case_url("add"), case_form(contact, elsewhere))) == {
         "queue": ["This queue takes no cases of the contact's customer group. Choose another one."]

@@ -236,7 +236,8 @@ def test_who_has_the_name_and_a_number_of_another_is_imported_and_reported(
     dry = run(tmp_path, content, group, dry_run=True)
     outcome = run(tmp_path, content, group)
     assert outcome.totals == dry.totals == Totals(lines=6, created=6, duplicates=2)
-    assert [(finding.line, str(first.pk) in finding.message) for finding in outcome.findings] == [(2, True), (7, False)]
+    assert [finding.line for finding in outcome.findings] == [2, 7]
+    assert f"Contact {first.pk} " in outcome.findings[0].message
     other = Contact.objects.get(fields__mobile="0171 8")
     assert outcome.findings[1].message == (
         f"Contact {other.pk} has the same name and the same number: perhaps it is the same one."
@@ -250,7 +251,7 @@ def test_duplicates_are_found_in_few_statements(tmp_path: Path, group: CustomerG
     content = "last_name,phone,mobile\n" + "".join(f"A{i},0211 55{i:04},1\n" for i in range(300))
     with CaptureQueriesContext(connection) as queries:
         assert run(tmp_path, content, group).totals.duplicates == 300
-    assert len([query for query in queries if "join numbering_indexentry" in query["sql"]]) == 1
+    assert len([query for query in queries if "min(other.id)" in query["sql"]]) == 1
 
 
 def test_empty_cells_overwrite_only_if_that_is_wanted(tmp_path: Path, group: CustomerGroup) -> None:

@@ -56,7 +56,7 @@ def make_run(user: User, group: CustomerGroup, content: str = LINES, *, dry_run:
     """A run that waits for a worker."""
     pieces = [content.encode()]
     run = create_run(user=user, customer_group_id=group.pk, file_name="contacts.csv", content=pieces)
-    start_run(run, dry_run=dry_run)
+    start_run(run, user=user, dry_run=dry_run)
     run.refresh_from_db()
     return run
 
@@ -143,7 +143,7 @@ def test_a_dry_run_reports_the_same_and_changes_nothing(user: User, group: Custo
     draft = reuse_file(dry, user=user)
     with pytest.raises(Conflict):
         reuse_file(dry, user=user)
-    start_run(draft, dry_run=False)
+    start_run(draft, user=user, dry_run=False)
     work_off_runs()
 
     draft.refresh_from_db()
@@ -371,7 +371,7 @@ def test_a_file_that_cannot_be_read_is_refused_at_once(
 def test_what_has_been_started_is_no_draft_any_more(user: User, group: CustomerGroup) -> None:
     run = make_run(user, group)
     for act in (
-        lambda: start_run(run, dry_run=False),
+        lambda: start_run(run, user=user, dry_run=False),
         lambda: import_runs.configure_run(run, options={}, overwrite_empty=True),
         lambda: discard_run(run),
         lambda: reuse_file(run, user=user),

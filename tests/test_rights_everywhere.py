@@ -72,6 +72,7 @@ class Hidden:
             "id": [*self.ids],
             "object_id": [*self.ids],
             "contact_id": [*self.ids],
+            "case_id": [self.case.pk],
             "external_id": [EXTERNAL_ID],
             "call_id": [self.call.call_id],
             "content_type_id": [ContentType.objects.get_for_model(Contact).pk],
@@ -86,6 +87,7 @@ class Hidden:
             "number": [1],
             "session_id": [1],
             "slug": ["not-found"],
+            "version": ["1.0"],
         }
 
     @property
@@ -99,6 +101,9 @@ class Hidden:
             {"customer_group": GROUP},
             {"customer_group": self.person.customer_group_id, "kind": "person"},
             {"contact": self.person.pk},
+            {"after": self.person.pk},
+            {"company": self.company.pk},
+            {"place": f"{self.person.customer_group_id}-person"},
             {"queue": "geheim"},
             {"line": GROUP},
             {"term": NAME, "app_label": "contacts", "model_name": "contact", "field_name": "company"},
@@ -133,6 +138,9 @@ class Hidden:
             {"action": "delete_selected", **chosen},
             {"action": "deactivate", **chosen},
             {"contact": self.person.pk, "number": NUMBER, "fields/last_name": "Neu", "company": self.company.pk},
+            {"place": f"{self.person.customer_group_id}-person", "fields/last_name": "Neu"},
+            {"fields/last_name": "Neu", "company": f"{NAME} AG"},
+            {"call_id": self.call.call_id, "reporter": str(self.call.reporter_id), "done": "true"},
         ]
 
     def remove(self) -> None:
@@ -329,7 +337,7 @@ def _compare(one: Seen, other: Seen) -> list[str]:
 
 
 def test_who_may_see_the_contact_is_told_of_it_by_these_requests(hidden: Hidden) -> None:
-    user = make_user("root", is_staff=True, is_superuser=True)
+    user = make_user("admin", is_staff=True, is_superuser=True)
     headers = log_in(user)
     client = Client(raise_request_exception=False)
     client.force_login(user)
@@ -347,4 +355,9 @@ def test_who_may_see_the_contact_is_told_of_it_by_these_requests(hidden: Hidden)
         "admin/contacts/contact/",
         "admin/contacts/contact/<path:object_id>/change/",
         "admin/contacts/contact/<path:object_id>/delete/",
+        "contacts/",
+        "contacts/<int:id>/",
+        "contacts/<int:id>/edit/",
+        "cases/new/",
+        "cases/<int:case_id>/",
     }

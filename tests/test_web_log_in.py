@@ -36,18 +36,18 @@ def user_of(client: Client) -> str:
     return answer.context["user"].username if answer.status_code == 200 else ""
 
 
-def test_an_agent_without_staff_status_logs_in_and_comes_to_his_profile(client: Client, agent: User) -> None:
+def test_an_agent_without_staff_status_logs_in_and_comes_to_the_console(client: Client, agent: User) -> None:
     assert log_in(client).headers["Location"] == "/"
-    assert follow(client, "/") == (200, "/profile/")
+    assert follow(client, "/") == (200, "/")
     assert user_of(client) == "agent1"
 
 
-def test_an_administrator_comes_to_the_administration(client: Client) -> None:
+def test_an_administrator_comes_to_the_console_and_on_to_the_administration(client: Client) -> None:
     make_user("admin", password=PASSWORD, is_staff=True)
 
     log_in(client, username="admin")
 
-    assert follow(client, "/") == (200, "/admin/")
+    assert '<a href="/admin/">' in client.get("/", headers=BROWSER).content.decode()
     assert '<a href="/profile/">' in client.get("/admin/").content.decode()
     assert follow(client, "/profile/") == (200, "/profile/")
 
@@ -70,13 +70,21 @@ def test_nobody_is_led_away_from_the_site(client: Client, agent: User, to: str) 
 
 
 @pytest.mark.parametrize(
-    "url", ["/login/", "/login/?next=/login/", "/login/?next=/login/%3Fnext%3D/login/", "/login/?next=/admin/login/"]
+    ("url", "arrives_at"),
+    [
+        ("/login/", "/"),
+        ("/login/?next=/login/", "/"),
+        ("/login/?next=/login/%3Fnext%3D/login/", "/"),
+        ("/login/?next=/admin/login/", "/admin/"),
+    ],
 )
-def test_who_is_logged_in_already_is_not_led_in_a_circle(client: Client, agent: User, url: str) -> None:
+def test_who_is_logged_in_already_is_not_led_in_a_circle(
+    client: Client, agent: User, url: str, arrives_at: str
+) -> None:
     make_user("admin", is_staff=True)
     client.force_login(User.objects.get(username="admin"))
 
-    assert follow(client, url) == (200, "/admin/")
+    assert follow(client, url) == (200, arrives_at)
 
 
 def test_without_staff_status_the_administration_says_why_it_is_closed(client: Client, agent: User) -> None:

@@ -200,8 +200,8 @@ def test_many_sessions_cost_as_many_statements_as_one(client: Client, agent: Use
     for number in range(20):
         take_seat(agent, f"PC-{number}")
 
-    # The session of the browser, the user, his sessions.
-    assert (one, count()) == (3, 3)
+    # The session of the browser, the user, the client's installers, his sessions.
+    assert (one, count()) == (4, 4)
 
 
 def test_one_session_is_ended_and_its_client_learns_that_the_user_did_it(client: Client, agent: User) -> None:

@@ -1,6 +1,7 @@
 """Background jobs of access."""
 
 from celery import shared_task
+from django.core.management import call_command
 
 from cmphone.access import services
 
@@ -9,3 +10,9 @@ from cmphone.access import services
 def remove_forgotten_failures() -> None:
     """Remove failed log-ins that count no more."""
     services.remove_forgotten_failures()
+
+
+@shared_task
+def remove_old_log_ins() -> None:
+    """Remove log-ins of browsers that are over."""
+    call_command("clearsessions")

@@ -13,13 +13,13 @@ from cmphone.api.authentication import current_user
 from cmphone.api.customer_groups import describe_group
 from cmphone.api.notation import find_base_url, format_time
 from cmphone.contacts.configuration import Configuration, get_current_configuration
+from cmphone.contacts.dialling import Dialler, DialNumber
 from cmphone.contacts.models import Contact, ContactKind
 from cmphone.contacts.pages import Shown
 from cmphone.contacts.selectors import get_rights
 from cmphone.contacts.services import ContactDraft
-from numbering.dialing import Obstacle, dial
-from numbering.display import format_international
-from numbering.reading import Plan, Reading, read_typed
+from numbering.dialing import Obstacle
+from numbering.reading import Plan
 
 
 class DialNumberSerializer(serializers.Serializer[None]):
@@ -127,8 +127,8 @@ class Viewer:
     base_url: str
 
     @cached_property
-    def own_lines(self) -> list[str]:
-        return self.configuration.list_own_lines(self.viewable)
+    def dialler(self) -> Dialler:
+        return Dialler(self.configuration, self.viewable)
 
 
 def read_viewer(request: Request) -> Viewer:
@@ -188,20 +188,19 @@ def describe_draft(draft: ContactDraft) -> dict[str, object]:
 
 
 def _describe_phone(text: str, plan: Plan, viewer: Viewer) -> dict[str, object]:
-    numbers = [_describe_dialling(reading, viewer) for reading in read_typed(text, plan)]
+    numbers = [_describe_number(number) for number in viewer.dialler.read(text, plan)]
     first = {key: numbers[0][key] for key in ("canonical", "display", "dial_uri")}
     return {"raw": text, **first, "numbers": numbers}
 
 
-def _describe_dialling(reading: Reading, viewer: Viewer) -> dict[str, object]:
-    dialling = dial(reading, viewer.configuration.site, viewer.own_lines)
+def _describe_number(number: DialNumber) -> dict[str, object]:
     return {
-        "raw": reading.raw,
-        "canonical": reading.canonical or None,
-        "display": format_international(reading),
-        "extension": reading.extension or None,
-        "kind": reading.kind,
-        "dial_string": dialling.string,
-        "dial_uri": viewer.configuration.make_dial_uri(dialling),
-        "reason": dialling.obstacle,
+        "raw": number.reading.raw,
+        "canonical": number.reading.canonical or None,
+        "display": number.display,
+        "extension": number.reading.extension or None,
+        "kind": number.reading.kind,
+        "dial_string": number.dialling.string,
+        "dial_uri": number.uri,
+        "reason": number.dialling.obstacle,
     }

@@ -1,10 +1,13 @@
 """Addresses of the REST API and of what monitoring asks."""
 
 from django.urls import path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from cmphone.api.calls import CallBackView, CallsView, CallView
 from cmphone.api.cases import CasesView, CaseView, ContactCasesView
+from cmphone.api.client_config import ClientConfigView
+from cmphone.api.client_releases import LatestReleaseView, ReleaseDownloadView
+from cmphone.api.contact_export import ContactsExportView
 from cmphone.api.contact_upserts import ContactByExternalIdView, ContactsBulkView
 from cmphone.api.contacts import ContactDraftView, ContactsView, ContactView
 from cmphone.api.customer_groups import CustomerGroupsView
@@ -27,6 +30,7 @@ urlpatterns = [
     path("api/v1/numbers/dial", DialView.as_view()),
     path("api/v1/contacts", ContactsView.as_view()),
     path("api/v1/contacts/draft", ContactDraftView.as_view()),
+    path("api/v1/contacts/export", ContactsExportView.as_view()),
     path("api/v1/contacts/bulk", ContactsBulkView.as_view()),
     # An external id may have slashes in it.
     path("api/v1/contacts/by-external-id/<path:external_id>", ContactByExternalIdView.as_view()),
@@ -38,13 +42,16 @@ urlpatterns = [
     # What a client calls a call may have slashes in it.
     path("api/v1/calls/<path:call_id>/callback", CallBackView.as_view()),
     path("api/v1/calls/<path:call_id>", CallView.as_view()),
+    path("api/v1/client-config", ClientConfigView.as_view()),
+    path("api/v1/client-releases/latest", LatestReleaseView.as_view()),
+    path("api/v1/client-releases/<str:version>/download", ReleaseDownloadView.as_view()),
     path("api/v1/customer-groups", CustomerGroupsView.as_view()),
     path(MANIFEST_PATH.removeprefix("/"), PopupManifestView.as_view()),
     path(ZIP_PATH.removeprefix("/"), PopupZipView.as_view()),
     path(f"{MANIFEST_PATH.removeprefix('/')}/<str:language>/<str:name>", PopupFileView.as_view()),
     path(f"{MANIFEST_PATH.removeprefix('/')}/<str:language>/<str:name>/render", PopupRenderingView.as_view()),
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi")),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="openapi")),
     path("health/live", LiveView.as_view()),
     path("health/ready", ReadyView.as_view()),
     path("health/check", CheckView.as_view()),

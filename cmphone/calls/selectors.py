@@ -88,9 +88,10 @@ def get_call(user: User, call_id: str) -> Call:
     return _find(user, call_id, Call.objects.select_related(*SHOWN))
 
 
-def hold_call(user: User, call_id: str) -> Call:
-    """Return the same, locked until the transaction ends.  Raises NotFound."""
-    return _find(user, call_id, Call.objects.select_related(*SHOWN).select_for_update(of=("self",)))
+def hold_call(user: User, call_id: str, reporter_id: int | None = None) -> Call:
+    """Return the same, locked until the transaction ends; None: whoever reported it.  Raises NotFound."""
+    calls = Call.objects.select_related(*SHOWN).select_for_update(of=("self",))
+    return _find(user, call_id, calls if reporter_id is None else calls.filter(reporter=reporter_id))
 
 
 def _find(user: User, call_id: str, calls: QuerySet[Call]) -> Call:

@@ -83,15 +83,22 @@ def report_call(
 
 
 def change_call(
-    user: User, call_id: str, *, state: State | None = None, at: datetime | None = None, done: bool | None = None
+    user: User,
+    call_id: str,
+    reporter_id: int | None = None,
+    *,
+    state: State | None = None,
+    at: datetime | None = None,
+    done: bool | None = None,
 ) -> Call:
     """Take in that one of the user's calls was answered or has ended, or that somebody has seen to it.
 
-    Safe to repeat.  Without `at` it happened now.  Raises NotFound, and PermissionDenied for a call that he only sees.
+    Without `reporter_id` it is the one that he reported by this id, else the newest.  Safe to repeat.  Without `at` it
+    happened now.  Raises NotFound, and PermissionDenied for a call that he only sees.
     """
     now = timezone.now()
     with transaction.atomic():
-        call = _hold_own(user, call_id)
+        call = _hold_own(user, call_id, reporter_id)
         if state is not None:
             _change(call, learn(_read_facts(call), Report(state, read_clock(at, now=now))))
         if done is not None and done != (call.done_at is not None):
@@ -101,14 +108,14 @@ def change_call(
     return call
 
 
-def call_back(user: User, call_id: str) -> str:
+def call_back(user: User, call_id: str, reporter_id: int | None = None) -> str:
     """Return the link that dials the number of one of the user's calls, and keep who called back, the last one.
 
-    Raises NotFound, PermissionDenied for a call that he only sees, and Conflict with the member `reason` for a number
-    that cannot be dialled.
+    Without `reporter_id` it is the one that he reported by this id, else the newest.  Raises NotFound, PermissionDenied
+    for a call that he only sees, and Conflict with the member `reason` for a number that cannot be dialled.
     """
     with transaction.atomic():
-        call = _hold_own(user, call_id)
+        call = _hold_own(user, call_id, reporter_id)
         answer = look_up([call.number], who=user)
         dialling = answer.dial(answer.calls[0])
         dial_uri = answer.configuration.make_dial_uri(dialling)
@@ -187,8 +194,8 @@ def _add(call: Call) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _hold_own(user: User, call_id: str) -> Call:
-    call = hold_call(user, call_id)
+def _hold_own(user: User, call_id: str, reporter_id: int | None) -> Call:
+    call = hold_call(user, call_id, reporter_id)
     if not call.is_own:
         raise PermissionDenied(_("You may see this call, but not change it."))
     return call

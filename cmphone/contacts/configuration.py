@@ -16,6 +16,7 @@ import phonenumbers
 from django.conf import settings
 from django.db import connection
 
+from cmphone.contacts.erasure_models import Erasure
 from cmphone.contacts.models import ContactField, ContactKind, CustomerGroup, Subject, choose_label
 from cmphone.contacts.pages import Pages
 from cmphone.properties import registry
@@ -40,6 +41,10 @@ class FieldRule:
     label_en: str
     dialable: bool
     indexed: str
+
+    def label(self) -> str:
+        """Return what people read instead of the internal name, in the language in force."""
+        return choose_label(de=self.label_de, en=self.label_en, name=self.name)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,12 @@ class GroupRules:
     @property
     def has_companies(self) -> bool:
         return bool(self.fields.get("company"))
+
+    @property
+    def company_name_field(self) -> str:
+        """Return the field that companies are called by in imports and exports; empty where there are none."""
+        names = [rule.name for rule in self.fields.get(ContactKind.COMPANY, ())]
+        return "name" if "name" in names else next(iter(names), "")
 
     @cached_property
     def naming(self) -> Naming:
@@ -132,6 +143,8 @@ class Configuration:
     properties: Mapping[str, str]
     site: Plan
     groups: Mapping[int, GroupRules]
+    # Whether there are erased contacts that no source may bring back (erasures.py).
+    has_suppressions: bool = False
 
     @cached_property
     def inside_plans(self) -> tuple[Plan, ...]:
@@ -235,7 +248,8 @@ def _load_once(version: str) -> Configuration:
         )
         for group in CustomerGroup.objects.order_by("id")
     }
-    return Configuration(version, properties, site, groups)
+    has_suppressions = Erasure.objects.exclude(external_id_hash="").exists()
+    return Configuration(version, properties, site, groups, has_suppressions)
 
 
 def build_site_plan(properties: Mapping[str, str]) -> Plan:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
+from cmphone.csv_cells import restore
 from cmphone.problems import InvalidRequest
 
 DELIMITERS = ";\t|,"
@@ -241,4 +242,4 @@ def _read_records(file: CsvFile) -> Iterator[CsvLine]:
                 lines.go_back()
                 reader = csv.reader(lines, delimiter=file.delimiter, strict=True)
             elif not (number == 1 and _spreadsheet_mark.fullmatch(file.delimiter.join(cells))):
-                yield CsvLine(number, cells)
+                yield CsvLine(number, [restore(cell) for cell in cells])

@@ -126,8 +126,11 @@ def delete_contact(user: User, contact_id: int, *, expected_version: int | None 
 
 
 @transaction.atomic
-def delete_contacts(contacts: Iterable[Contact], *, user: User) -> None:
-    """Delete contacts; all that is kept is that `user` did.  Raises Conflict when others need one of them."""
+def delete_contacts(contacts: Iterable[Contact], *, user: User | None) -> None:
+    """Delete contacts; all that is kept is that `user` did, None: the system.
+
+    Raises Conflict when others need one of them.
+    """
     gone = list(contacts)
     # A case that is being made of one is waited for, and then seen: otherwise the commit would fail by it.
     list(Contact.objects.select_for_update().filter(pk__in=[contact.pk for contact in gone]).order_by("pk"))
@@ -135,7 +138,8 @@ def delete_contacts(contacts: Iterable[Contact], *, user: User) -> None:
     try:
         # Persons first: so companies go with all of theirs.
         for contact in sorted(gone, key=lambda contact: contact.kind == ContactKind.COMPANY):
-            log_contact(contact, user=user, action=DELETION)
+            if user is not None:
+                log_contact(contact, user=user, action=DELETION)
             contact.delete()
     except ProtectedError as error:
         if any(isinstance(each, Contact) for each in error.protected_objects):

@@ -17,6 +17,7 @@ from cmphone.contacts.csv_reading import decode_beginning, open_csv
 from cmphone.contacts.import_models import ImportSource
 from cmphone.contacts.importing import BatchResult, Finding, Source, Totals, import_records
 from cmphone.contacts.models import ContactKind, CustomerGroup
+from cmphone.contacts.vcard_reading import open_vcards
 from cmphone.contacts.writing import Author
 from cmphone.problems import InvalidRequest
 
@@ -28,7 +29,7 @@ _CARD = b"BEGIN:VCARD"
 class FileOptions:
     """How a file is read.  Only a CSV file has an encoding, a delimiter and a header; None: told from the file.
 
-    `column_map`: what its columns are, as `COLUMN=FIELD`.
+    `column_map`: what its columns are, as `COLUMN=FIELD`; of vCards, what properties are, as `PROPERTY=FIELD`.
     """
 
     encoding: str | None = None
@@ -61,7 +62,7 @@ def open_source(source: str, path: Path, *, rules: GroupRules, options: FileOpti
             file = open_csv(path, encoding=options.encoding, delimiter=options.delimiter)
             return open_lines(file, rules=rules, column_map=options.column_map)
         case ImportSource.VCARD:
-            raise InvalidRequest(_("vCard files cannot be read yet."))
+            return open_vcards(path, rules=rules, property_map=options.column_map)
         case ImportSource.DIRECTORY:
             raise InvalidRequest(_("A directory is no file."))
         case other:
@@ -171,7 +172,8 @@ def import_all(
 
 def _describe_left_out(left_out: Mapping[tuple[str, str], int], header: Sequence[str]) -> Iterator[Finding]:
     """Yield which columns held values that went nowhere, in the order of the header."""
-    for (column, kind), count in sorted(left_out.items(), key=lambda item: (header.index(item[0][0]), item[0][1])):
+    places = {column: place for place, column in enumerate(header)}
+    for (column, kind), count in sorted(left_out.items(), key=lambda item: (places.get(item[0][0], 0), item[0])):
         message = ngettext(
             "%(count)d value is not imported, as there is no such field (%(kind)s). "
             "To import it: --map %(column)s=FIELD. To leave it out on purpose: --map %(column)s=",

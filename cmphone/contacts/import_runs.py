@@ -3,7 +3,7 @@
 What a worker does with them belongs to import_work.py.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,8 +24,10 @@ CHUNK = 1 << 20
 BEGINNING = 1 << 16
 
 
-def create_run(*, user: User, customer_group_id: int, file_name: str, content: Iterable[bytes]) -> ImportRun:
-    """Keep a file that is to be imported, and how it seems to be read.
+def create_run(
+    *, user: User, customer_group_id: int, file_name: str, content: Iterable[bytes], encoding: str | None = None
+) -> ImportRun:
+    """Keep a file that is to be imported, and how it seems to be read; None: the encoding is told from it.
 
     Raises NotFound when the user may not import into the customer group, and InvalidRequest when it cannot be read.
     """
@@ -37,7 +39,7 @@ def create_run(*, user: User, customer_group_id: int, file_name: str, content: I
                 file.write(piece)
         source = tell_source_of_file(path)
         with name_file(path, file_name):
-            options = guess_options(source, path, rules=rules)
+            options = guess_options(source, path, rules=rules, encoding=encoding)
         with transaction.atomic(), path.open("rb") as file:
             run = ImportRun.objects.create(
                 source=source,
@@ -92,10 +94,15 @@ def configure_run(run: ImportRun, *, options: Mapping[str, Any], overwrite_empty
     run.options, run.overwrite_empty = dict(options), overwrite_empty
 
 
-def start_run(run: ImportRun, *, dry_run: bool) -> None:
-    """Let a worker work off a draft.  Raises Conflict when it is no draft any more."""
+def start_run(run: ImportRun, *, user: User, dry_run: bool) -> None:
+    """Let a worker work off a draft, by the rights of the user.
+
+    Raises Conflict when it is no draft any more, and NotFound when the user may not import into its customer group.
+    """
+    require_group(user, run.customer_group_id)
     drafts = ImportRun.objects.filter(pk=run.pk, state=ImportState.DRAFT)
-    if not drafts.update(state=ImportState.WAITING, dry_run=dry_run, requested_at=timezone.now()):
+    who = {"user": user, "user_name": user.username}
+    if not drafts.update(state=ImportState.WAITING, dry_run=dry_run, requested_at=timezone.now(), **who):
         raise Conflict(_("This import has been started already."))
 
 
@@ -134,8 +141,3 @@ def discard_run(run: ImportRun) -> None:
     deleted, _rows = ImportRun.objects.filter(pk=run.pk, state=ImportState.DRAFT).delete()
     if not deleted:
         raise Conflict(_("This import has been started already."))
-
-
-def list_doubled(mapping: Sequence[str]) -> list[str]:
-    """Return the fields that several columns are mapped to."""
-    return sorted({field for field in mapping if field and list(mapping).count(field) > 1})

@@ -66,15 +66,15 @@ def work_off_runs() -> int:
         cursor.execute(f"select pg_try_advisory_lock({_LOCK})")
         if not cursor.fetchone()[0]:
             return 0
-    count = 0
+    done: list[int] = []
     try:
         # Pulls of directories have a job of their own (directory_pulls.py), and no file.
         going = ImportRun.objects.exclude(source=ImportSource.DIRECTORY)
         going = going.filter(state__in=[ImportState.WAITING, ImportState.RUNNING])
-        while run := going.select_related("user").order_by("requested_at", "id").first():
+        while run := going.exclude(pk__in=done).select_related("user").order_by("requested_at", "id").first():
             _work_off(run)
-            count += 1
-        return count
+            done.append(run.pk)
+        return len(done)
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"select pg_advisory_unlock({_LOCK})")

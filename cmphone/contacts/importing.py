@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import NamedTuple
 
-import orjson
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import TextChoices
@@ -21,7 +20,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cmphone.contacts.configuration import GroupRules, get_configuration, get_current_configuration
-from cmphone.contacts.models import COMPANY_NAME_INDEXED, Contact, ContactKind, company_name_start
+from cmphone.contacts.erasures import ErasedContact
+from cmphone.contacts.import_matching import (
+    Content,
+    find_alike,
+    find_by_external_id,
+    find_companies,
+    find_duplicates,
+)
+from cmphone.contacts.models import Contact, ContactKind
 from cmphone.contacts.services import (
     ContactDraft,
     draft_contact,
@@ -36,8 +43,6 @@ from cmphone.properties.services import hold_configuration
 from numbering.reading import Plan, read_typed
 
 BATCH = 500
-# Of many contacts with one name, so many are compared with a new one: a batch shall not take minutes.
-COMPARED = 100
 
 
 class Outcome(TextChoices):
@@ -261,11 +266,7 @@ class _Batch:
 
     def _find_known(self, records: Sequence[ImportRecord]) -> Mapping[str, Contact]:
         ids = {record.external_id for record in records if record.external_id and is_storable(record.external_id)}
-        if not ids:
-            return {}
-        known = Contact.objects.filter(customer_group_id=self._group_id, external_id__in=ids).order_by("id")
-        # Locked: values that are empty keep what is there, and nobody may change that meanwhile.
-        return {each.external_id: each for each in known.select_related("company").select_for_update(of=("self",))}
+        return find_by_external_id(ids, customer_group_id=self._group_id)
 
     def _read(self, record: ImportRecord, rules: GroupRules, known: Mapping[str, Contact]) -> _Entry | None:
         """Return what a record wants to be, or None after reporting why that cannot be."""
@@ -307,8 +308,9 @@ class _Batch:
         """Yield the entries with their companies, which are made where there are none."""
         persons = [entry for entry in entries if entry.draft.kind == ContactKind.PERSON and entry.record.company]
         wanted = list(dict.fromkeys(entry.record.company for entry in persons))
-        companies = self._find_companies(wanted, rules)
         name_field = _company_name_field(rules)
+        names = [name for name in wanted if is_storable(name)]
+        companies = find_companies(names, customer_group_id=self._group_id, name_field=name_field)
         missing = {
             name: ContactDraft(self._group_id, ContactKind.COMPANY, fields={name_field: name})
             for name in wanted
@@ -333,21 +335,6 @@ class _Batch:
                     message = _("%d companies have this name. The oldest is taken; an external id would tell which.")
                     self._warn(entry.record, column, message % len(found), name)
             yield entry
-
-    def _find_companies(self, names: Sequence[str], rules: GroupRules) -> dict[str, list[Contact]]:
-        """Return whom each name may mean, oldest first: the company with this external id, else those so named."""
-        names = [name for name in names if is_storable(name)]
-        if not names:
-            return {}
-        of_group = Contact.objects.filter(customer_group_id=self._group_id, kind=ContactKind.COMPANY)
-        name_field = _company_name_field(rules)
-        starts = [name[:COMPANY_NAME_INDEXED] for name in names]
-        found: dict[str, list[Contact]] = {}
-        for company in of_group.alias(start=company_name_start(name_field)).filter(start__in=starts).order_by("id"):
-            found.setdefault(company.fields[name_field].strip(), []).append(company)
-        by_external_id = of_group.filter(external_id__in=names)
-        found |= {company.external_id: [company] for company in by_external_id}
-        return {name: found[name] for name in names if name in found}
 
     # --- writing ---
 
@@ -378,14 +365,9 @@ class _Batch:
         """Find the contacts of entries without external id by all that they hold.  They are of one kind."""
         if not entries:
             return
-        rows = [
-            (n, entry.draft.company and entry.draft.company.pk, orjson.dumps(entry.draft.fields).decode())
-            for n, entry in enumerate(entries)
-        ]
-        with connection.cursor() as cursor:
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            cursor.execute(_FIND_ALIKE, [*columns, self._group_id, entries[0].draft.kind])
-            found = cursor.fetchall()
+        drafts = [entry.draft for entry in entries]
+        contents = [Content(draft.company.pk if draft.company else None, draft.fields) for draft in drafts]
+        found = find_alike(contents, customer_group_id=self._group_id, kind=drafts[0].kind)
         changed: dict[int, _Entry] = {}
         for n, contact_id, is_active in found:
             entry = entries[n]
@@ -407,6 +389,8 @@ class _Batch:
             return []
         try:
             contacts: Sequence[Contact | None] = save_contacts([entry.draft for entry in entries], by=self._by)
+        except ErasedContact as error:
+            return self._write(list(self._refuse_erased(entries, error)), plan)
         except (ValidationError, Conflict):
             # Somebody else was faster with one of them: the others go in without it.
             contacts = [self._save_alone(entry) for entry in entries]
@@ -415,6 +399,15 @@ class _Batch:
             entry.contact_id = contact.pk
             self._note(entry, Outcome.CHANGED if entry.draft.contact else Outcome.CREATED, plan)
         return [(entry, contact) for entry, contact in written if not entry.draft.contact]
+
+    def _refuse_erased(self, entries: Sequence[_Entry], error: ErasedContact) -> Iterator[_Entry]:
+        """Refuse the entries of erased contacts, and yield the others."""
+        for entry in entries:
+            if own := error.find(self._group_id, entry.draft.external_id):
+                # Without the external id: the report shall not name again who was erased.
+                self._refuse(entry.record, self._describe("external_id", entry.draft.kind), own.detail)
+            else:
+                yield entry
 
     def _save_alone(self, entry: _Entry) -> Contact | None:
         try:
@@ -431,17 +424,15 @@ class _Batch:
         if not new:
             return
         entries = {contact.pk: entry for entry, contact in new}
-        names = [contact.name for _entry, contact in new]
-        with connection.cursor() as cursor:
-            cursor.execute(_FIND_DUPLICATES, [list(entries), names, self._group_id, COMPARED])
-            for new_id, other_id in cursor.fetchall():
-                self._counts["duplicates"] += 1
-                if self._vanishing_ids is None or other_id < self._vanishing_ids:
-                    message = _("Contact %d has the same name and the same number: perhaps it is the same one.")
-                    message %= other_id
-                else:
-                    message = _("The contact of a line above has the same name and the same number.")
-                self._warn(entries[new_id].record, "", message, "")
+        found = find_duplicates([contact for _entry, contact in new], customer_group_id=self._group_id)
+        for new_id, other_id in found:
+            self._counts["duplicates"] += 1
+            if self._vanishing_ids is None or other_id < self._vanishing_ids:
+                message = _("Contact %d has the same name and the same number: perhaps it is the same one.")
+                message %= other_id
+            else:
+                message = _("The contact of a line above has the same name and the same number.")
+            self._warn(entries[new_id].record, "", message, "")
 
     def _note(self, entry: _Entry, outcome: Outcome, plan: Plan) -> None:
         """Note what became of an entry, and what is wrong with its numbers."""
@@ -500,35 +491,4 @@ def _group_alike(entries: Iterable[_Entry]) -> list[list[_Entry]]:
 
 
 def _company_name_field(rules: GroupRules) -> str:
-    names = [rule.name for rule in rules.fields.get(ContactKind.COMPANY, ())]
-    return "name" if "name" in names else next(iter(names), "")
-
-
-# Served by the index of the fields of contacts without external id.
-_FIND_ALIKE = """
-select distinct on (g.n) g.n, c.id, c.is_active
-from unnest(%s::int[], %s::bigint[], %s::jsonb[]) as g (n, company_id, fields)
-join contacts_contact c on c.fields = g.fields and c.company_id is not distinct from g.company_id
-where c.external_id = '' and c.customer_group_id = %s and c.kind = %s
-order by g.n, c.id
-"""
-# The latest contacts of the name, one of which has one of the numbers.
-_FIND_DUPLICATES = """
-select new.id, duplicate.id
-from unnest(%s::bigint[], %s::text[]) as new (id, name)
-cross join lateral (
-    select named.id
-    from (
-        select c.id from contacts_contact c
-        where c.customer_group_id = %s and c.name = new.name and c.id < new.id
-        order by c.id desc limit %s
-    ) named
-    where exists (
-        select from numbering_indexentry mine
-        join numbering_indexentry its on its.canonical = mine.canonical and its.extension = mine.extension
-        where mine.contact_id = new.id and mine.canonical <> '' and its.contact_id = named.id
-    )
-    order by named.id limit 1
-) duplicate
-order by new.id
-"""
+    return rules.company_name_field

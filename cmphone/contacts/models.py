@@ -1,5 +1,6 @@
 """Records of contacts and of who may see them.  Rules over several rows live in services.py."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 # Django looks for all models of contacts here.
 from cmphone.contacts import directory_models as directory_models
+from cmphone.contacts import erasure_models as erasure_models
 from cmphone.contacts import import_models as import_models
 from license.named_users import require_free_name
 from numbering.models import IndexEntry
@@ -54,6 +56,8 @@ class User(AbstractUser):
     """
 
     language = models.CharField(_("language"), max_length=10, default="de", choices=list_languages)
+    # Counts up when he logs out everywhere: log-ins of browsers from before count no more.
+    log_in_generation = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -61,6 +65,15 @@ class User(AbstractUser):
         super().clean()
         if self.is_active and not User.objects.filter(pk=self.pk, is_active=True).exists():
             require_free_name()
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a browser's log-in is good for: another password ends it, and so does another generation."""
+        return f"{super().get_session_auth_hash()}:{self.log_in_generation}"
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """Yield the same by the secret keys from before, while keys are changed."""
+        for fallback in super().get_session_auth_fallback_hash():
+            yield f"{fallback}:{self.log_in_generation}"
 
     @property
     def display_name(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cmphone.contacts.configuration import LABEL_LANGUAGE, GroupRules
 from cmphone.contacts.models import Contact
+from numbering.international import format_international
 from numbering.reading import Reading, read_typed
 from templates_store.rendering import Names, display_names
 
@@ -76,7 +77,4 @@ def render_names(contact: Named, rules: GroupRules) -> AllNames:
 
 def show_number(reading: Reading) -> str:
     """Return a number as names have it: as people write it internationally, else as it was typed."""
-    # Not above: every command loads this module, and that one a map of the world's telephone areas.
-    from numbering.display import format_international
-
     return format_international(reading)

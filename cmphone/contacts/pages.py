@@ -43,6 +43,14 @@ class Pages:
         """Return the address of the page for a new case of a contact, who calls from this number or does not."""
         return _fill(self.new_case, contact, number) or f"{base_url}/cases/new/?contact={quote(str(contact.id))}"
 
+    def describe(self, base_url: str) -> dict[str, str]:
+        """Return the addresses with what is to be filled in in braces."""
+        return {
+            "contact": self.contact or f"{base_url}/contacts/{{id}}/",
+            "new_contact": self.new_contact or f"{base_url}/contacts/new/?number={{number}}",
+            "new_case": self.new_case or f"{base_url}/cases/new/?contact={{id}}",
+        }
+
 
 def _fill(template: str, contact: Shown, number: str = "") -> str:
     """Return the address; empty where there is no template, or it wants a key that the contact does not have."""

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import GroupRules, get_configuration, keep_configuration
+from cmphone.contacts.erasures import refuse_erased
 from cmphone.contacts.models import Contact, ContactKind, IndexScope
 from cmphone.contacts.naming import rename
 from cmphone.contacts.writing import Author, insert_contacts, update_contacts, write_names
@@ -64,7 +65,7 @@ def save_contact(draft: ContactDraft, *, by: Author) -> Contact:
     """Make or change one contact, findable by its numbers from the moment it is there.
 
     Raises ValidationError (keys: `fields/<name>`, `company`, `kind`, `external_id`) and changes nothing, or
-    Conflict when another transaction took the external id meanwhile.
+    Conflict when another transaction took the external id meanwhile, or its contact was erased (ErasedContact).
     """
     return save_contacts([draft], by=by)[0]
 
@@ -77,7 +78,8 @@ def save_contacts(drafts: Sequence[ContactDraft], *, by: Author) -> list[Contact
     try:
         with transaction.atomic():
             version = hold_configuration()
-            groups = get_configuration(str(version)).groups
+            configuration = get_configuration(str(version))
+            groups = configuration.groups
             for draft in drafts:
                 if errors := find_draft_errors(draft, groups[draft.customer_group_id]):
                     raise ValidationError(errors)
@@ -88,6 +90,8 @@ def save_contacts(drafts: Sequence[ContactDraft], *, by: Author) -> list[Contact
             insert_contacts([each.contact for each in new], by=by)
             if not update_contacts([(each.contact, each.changes) for each in changed], by=by):
                 raise StaleContact(_("Somebody else has changed this contact meanwhile. Read it again."))
+            if configuration.has_suppressions:
+                refuse_erased(each.key for each in written if each.takes_external_id)
             for each in changed:
                 each.contact.version += 1
             _index(new, write=add_entries)
@@ -139,10 +143,16 @@ class _Written:
             self.changes = {
                 key: [was.get(key), now_is.get(key)] for key in was | now_is if was.get(key) != now_is.get(key)
             }
+        takes_other = self.is_new or "external_id" in self.changes
+        self.takes_external_id = takes_other and self.contact.external_id != ""
         if self.is_new or self.changes:
             self.contact.updated_at = now
             rename(self.contact, rules)
         self.is_indexed_anew = self.is_new or self.source != source_was
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.contact.customer_group_id, self.contact.external_id
 
     @property
     def source(self) -> IndexSource:

@@ -17,6 +17,7 @@ from cmphone.contacts.editing import (
     link_company,
     refuse_version,
 )
+from cmphone.contacts.erasures import ErasedContact
 from cmphone.contacts.models import Contact, ContactKind, User
 from cmphone.contacts.services import ContactDraft, find_draft_errors, is_storable, save_contacts
 from cmphone.contacts.writing import Author
@@ -168,6 +169,8 @@ def _write(drafts: Iterable[_Draft], by: Author) -> list[Upsert]:
         return []
     try:
         saved = save_contacts([draft for _, draft in waiting], by=by)
+    except ErasedContact as error:
+        return _write(_refuse_erased(waiting, error), by)
     except Conflict as error:
         if len(waiting) > 1:
             return [late for each in waiting for late in _write([each], by)]
@@ -180,3 +183,12 @@ def _write(drafts: Iterable[_Draft], by: Author) -> list[Upsert]:
         else:
             upsert.outcome = Outcome.UNCHANGED if contact.version == draft.contact.version else Outcome.CHANGED
     return []
+
+
+def _refuse_erased(drafts: Iterable[_Draft], error: ErasedContact) -> Iterator[_Draft]:
+    """Refuse the drafts of erased contacts, and yield the others."""
+    for upsert, draft in drafts:
+        if own := error.find(draft.customer_group_id, draft.external_id):
+            upsert.refuse(own)
+        else:
+            yield upsert, draft

@@ -41,7 +41,7 @@ class SystemPropertyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             errors = self._save(request, values)
             if not errors:
                 return HttpResponseRedirect(request.path)
-        doubts = {} if errors else self.find_doubts(values)
+        doubts = {} if errors else self.find_doubts(request, values)
         rows = [
             {
                 "name": name,
@@ -65,8 +65,8 @@ class SystemPropertyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         }
         return TemplateResponse(request, "admin/properties/systemproperty/change_list.html", context)
 
-    def find_doubts(self, values: Mapping[str, str]) -> Mapping[str, list[str]]:
-        """Return warnings by the name of a property; what they are about is known elsewhere (contacts/admin)."""
+    def find_doubts(self, request: HttpRequest, values: Mapping[str, str]) -> Mapping[str, list[str]]:
+        """Return warnings by the name of a property; what they are about is known in the rooms above."""
         return {}
 
     def _save(self, request: HttpRequest, values: dict[str, str]) -> dict[str, list[str]]:
@@ -94,7 +94,7 @@ class SystemPropertyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.log_change(request, row, f"{row.value!r}")
         if changed:
             messages.success(request, _("Saved, and in force at once: %s.") % ", ".join(map(full_name, changed)))
-            for name, texts in self.find_doubts(load_properties()).items():
+            for name, texts in self.find_doubts(request, load_properties()).items():
                 messages.warning(request, f"{name}: {' '.join(texts)}")
         else:
             messages.info(request, _("Nothing was changed."))

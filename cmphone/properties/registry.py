@@ -47,6 +47,12 @@ def days(value: str) -> str | None:
     return gettext_noop("Enter a whole number of days from 1 to 3650.")
 
 
+def days_or_ever(value: str) -> str | None:
+    if value == "0" or (re.fullmatch(r"[0-9]{1,5}", value) and 7 <= int(value) <= 36_500):
+        return None
+    return gettext_noop("Enter a whole number of days from 7 to 36500, or 0 to keep them.")
+
+
 def days_or_zero(value: str) -> str | None:
     if value == "0" or days(value) is None:
         return None
@@ -138,6 +144,9 @@ RINGING_LIMIT = "calls.ringing.limit"
 ANSWERED_LIMIT = "calls.answered.limit"
 CALL_RETENTION = "calls.retention.days"
 IMPORT_REPORT_DAYS = "import.report.days"
+INACTIVE_CONTACT_DAYS = "retention.contacts.inactive.days"
+HISTORY_DAYS = "retention.history.days"
+CASE_DAYS = "retention.cases.days"
 
 DEFINITIONS = {
     definition.name: definition
@@ -262,6 +271,25 @@ DEFINITIONS = {
         PropertyDefinition(
             IMPORT_REPORT_DAYS, "30", days, _("Days after which an import of contacts is removed, with its report.")
         ),
+        PropertyDefinition(
+            INACTIVE_CONTACT_DAYS,
+            "0",
+            days_or_ever,
+            _(
+                "Days after which a contact that has been inactive all the time is erased, with its cases, calls and "
+                "history; a company only when no persons belong to it. 0: never."
+            ),
+        ),
+        PropertyDefinition(
+            HISTORY_DAYS,
+            "0",
+            days_or_ever,
+            _(
+                "Days after which the history of contacts is thinned: what was changed is deleted; when a contact was "
+                "made, deactivated and restored, and by whom, stays. 0: never."
+            ),
+        ),
+        PropertyDefinition(CASE_DAYS, "0", days_or_ever, _("Days after which a case is deleted. 0: never.")),
         PropertyDefinition(
             RINGING_LIMIT,
             "300",

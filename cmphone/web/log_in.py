@@ -12,7 +12,6 @@ from django.contrib import admin, messages
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext
@@ -68,14 +67,6 @@ class LogOutView(LogoutView):
         response = super().post(request, *args, **kwargs)
         messages.success(request, gettext("You are logged out."))
         return response
-
-
-@never_cache
-def lead_home(request: HttpRequest) -> HttpResponse:
-    """Lead everybody to the page that is his first."""
-    if not request.user.is_authenticated:
-        return redirect("login")
-    return redirect("admin:index" if request.user.is_staff else "profile")
 
 
 @never_cache

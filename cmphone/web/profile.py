@@ -4,8 +4,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.views import PasswordChangeView
-from django.http import HttpRequest, HttpResponse
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils import translation
@@ -14,6 +16,11 @@ from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from cmphone.contacts.models import User
+from cmphone.events_address import find_public_url
+from cmphone.problems import NotFound
+from cmphone.releases.downloads import answer_download
+from cmphone.releases.models import ClientRelease
+from cmphone.releases.services import find_release
 from cmphone.web.log_in import current_user, for_users
 from license.selectors import list_own_sessions
 from license.services import end_own_session, end_own_sessions
@@ -42,7 +49,12 @@ def show_profile(request: HttpRequest) -> HttpResponse:
         messages.success(request, gettext("Your language is changed."))
         return redirect("profile")
     sessions = list(list_own_sessions(user)[:SHOW_AT_MOST])
+    releases = list(ClientRelease.objects.filter(is_offered=True))
+    for release in releases:
+        release.notes = release.get_notes(user.language)  # type: ignore[attr-defined]
     context = {
+        "releases": releases,
+        "server_url": find_public_url(request),
         "form": form,
         "sessions": sessions,
         "has_live": any(not session.why_over for session in sessions),
@@ -72,6 +84,29 @@ def end_others(request: HttpRequest) -> HttpResponse:
     else:
         messages.warning(request, gettext("You have no other session."))
     return redirect("profile")
+
+
+@require_POST
+@for_users
+def log_out_elsewhere(request: HttpRequest) -> HttpResponse:
+    """End every log-in of the user but that of this browser: other browsers and all clients."""
+    user = current_user(request)
+    User.objects.filter(pk=user.pk).update(log_in_generation=F("log_in_generation") + 1)
+    user.refresh_from_db(fields=["log_in_generation"])
+    update_session_auth_hash(request, user)
+    end_own_sessions(user)
+    messages.success(request, gettext("You are logged out everywhere but here."))
+    return redirect("profile")
+
+
+@require_http_methods(["GET", "HEAD"])
+@for_users
+def download_client(request: HttpRequest, version: str) -> HttpResponseBase:
+    """Hand out an installer of the client."""
+    release = find_release(version)
+    if release is None:
+        raise NotFound
+    return answer_download(request, release)
 
 
 @method_decorator(for_users, name="dispatch")

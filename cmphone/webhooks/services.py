@@ -158,3 +158,8 @@ def remove_old_deliveries() -> int:
     """Remove deliveries of events older than the log is kept, sent or not; return how many.  Safe to repeat."""
     kept = timedelta(days=int(load_properties()[WEBHOOK_LOG]))
     return Delivery.objects.filter(occurred_at__lt=timezone.now() - kept).delete()[0]
+
+
+def forget(kinds: Collection[EventKind], subject_ids: Collection[str]) -> None:
+    """Remove what was told of these subjects, or has yet to be: what is told along may name who is erased."""
+    Delivery.objects.filter(kind__in=kinds, subject_id__in=subject_ids).delete()

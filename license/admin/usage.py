@@ -23,7 +23,7 @@ from django.utils.text import capfirst
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-from cmphone.csv_cells import write_csv
+from cmphone.csv_cells import choose_delimiter, write_csv
 from license.charting import Chart, Point, draw_chart
 from license.files import REST_POOL
 from license.models import HourlyUsage
@@ -173,7 +173,7 @@ class HourlyUsageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             # The page says what is wrong.
             return HttpResponseRedirect(f"{reverse('admin:license_hourlyusage_changelist')}?{request.GET.urlencode()}")
         lines = [_csv_header(), *(_csv_line(row) for row in list_usage(choice.pool, choice.period))]
-        text = "".join(write_csv([lines], get_language() or "en"))
+        text = "".join(write_csv([lines], delimiter=choose_delimiter(get_language() or "en")))
         response = HttpResponse(text, content_type="text/csv; charset=utf-8")
         name = f"use-{choice.pool}-{choice.period.first_day}-{choice.period.last_day}.csv"
         response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)

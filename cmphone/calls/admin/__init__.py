@@ -3,6 +3,7 @@
 from cmphone.calls.admin.calls import CallAdmin, LineAdmin
 from cmphone.calls.admin.cases import CaseAdmin
 from cmphone.calls.admin.owners import ContactWithCasesAdmin, QueueWithCasesAdmin
+from cmphone.calls.admin.retention import RetentionPropertyAdmin
 from cmphone.calls.admin.roles import RoleWithCallsAdmin
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "ContactWithCasesAdmin",
     "LineAdmin",
     "QueueWithCasesAdmin",
+    "RetentionPropertyAdmin",
     "RoleWithCallsAdmin",
 ]

@@ -7,11 +7,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.calls.models import Call, Line
 from cmphone.contacts.models import User
-from numbering.display import format_international
+from numbering.international import format_international
 from numbering.reading import Reading
 
 SHORTEST_SEARCH = 3
@@ -37,8 +38,8 @@ class DoneFilter(admin.SimpleListFilter):
     title = _("seen to")
     parameter_name = "done"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str | Promise]]:
-        return [("no", _("Not yet")), ("yes", _("Seen to"))]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", gettext("Not yet")), ("yes", gettext("Seen to"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Call]) -> QuerySet[Call]:
         value = self.value()

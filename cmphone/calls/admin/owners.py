@@ -8,14 +8,15 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext
 
+from cmphone.calls.admin.data_protection import show_data_protection
 from cmphone.calls.models import Case
 from cmphone.contacts.admin.configuration import QueueAdmin
 from cmphone.contacts.admin.contacts import ContactAdmin
-from cmphone.contacts.admin.rights import read_rights
+from cmphone.contacts.admin.rights import read_rights, require_user
 from cmphone.contacts.models import Contact, Queue
 from cmphone.contacts.selectors import NO_RIGHTS
 
@@ -24,7 +25,7 @@ admin.site.unregister([Contact, Queue])
 
 @admin.register(Contact)
 class ContactWithCasesAdmin(ContactAdmin):
-    """Leads to the cases of a contact, and to a new one."""
+    """Leads to the cases of a contact, to a new one, and to its data protection."""
 
     change_form_template = "admin/calls/contact/change_form.html"
     delete_confirmation_template = "admin/calls/contact/delete_confirmation.html"
@@ -44,7 +45,20 @@ class ContactWithCasesAdmin(ContactAdmin):
             context["cases_url"] = f"{reverse('admin:calls_case_changelist')}?{query}"
             if read_rights(request).get(obj.customer_group_id, NO_RIGHTS).create_case:
                 context["add_case_url"] = f"{reverse('admin:calls_case_add')}?{query}"
+            if require_user(request).is_superuser:
+                context["data_protection_url"] = reverse("admin:contacts_contact_data_protection", args=[obj.pk])
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def get_urls(self) -> list[URLPattern]:
+        def view(request: HttpRequest, id: int) -> HttpResponse:
+            return show_data_protection(request, id, self.admin_site)
+
+        address = path(
+            "<int:id>/data-protection/",
+            self.admin_site.admin_view(view),
+            name="contacts_contact_data_protection",
+        )
+        return [address, *super().get_urls()]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Contact], search_term: str

@@ -11,7 +11,9 @@ from cmphone.contacts.admin.configuration import ContactModelAdmin, QueueAdmin
 from cmphone.contacts.admin.contacts import ContactAdmin
 from cmphone.contacts.admin.customer_groups import CustomerGroupAdmin
 from cmphone.contacts.admin.directories import DirectoryAdmin
+from cmphone.contacts.admin.erasures import ErasureAdmin
 from cmphone.contacts.admin.field_changes import FieldChangeAdmin
+from cmphone.contacts.admin.imports import ImportRunAdmin
 from cmphone.contacts.admin.people import RoleAdmin, UserAdmin
 from cmphone.contacts.admin.properties import CheckedPropertyAdmin
 from cmphone.contacts.admin.quality import DoubtfulNumberAdmin
@@ -24,7 +26,9 @@ __all__ = [
     "CustomerGroupAdmin",
     "DirectoryAdmin",
     "DoubtfulNumberAdmin",
+    "ErasureAdmin",
     "FieldChangeAdmin",
+    "ImportRunAdmin",
     "QueueAdmin",
     "RebuildAdmin",
     "RoleAdmin",

@@ -86,7 +86,7 @@ class ContactFieldForm(forms.ModelForm):  # type: ignore[type-arg]
         # Narrow, so that a row fits on a page.
         widgets = {
             **{name: forms.TextInput(attrs={"size": 13}) for name in ("name", "label_de", "label_en")},
-            "indexed": forms.Select(attrs={"style": "max-width: 13em"}),
+            "indexed": forms.Select(attrs={"class": "narrow-select"}),
         }
 
     def __init__(self, *args: Any, has_contacts: bool = False, **kwargs: Any) -> None:

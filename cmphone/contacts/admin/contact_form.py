@@ -1,4 +1,4 @@
-"""The form of a contact: an input for every field of its contact model, instead of the JSON they are kept in."""
+"""The form of a contact in the administration."""
 
 from typing import Any
 
@@ -9,19 +9,11 @@ from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from cmphone.contacts.admin.readings import label_field
-from cmphone.contacts.configuration import FieldRule, GroupRules
+from cmphone.contacts.configuration import GroupRules
+from cmphone.contacts.contact_form import build_input, is_long, name_input
 from cmphone.contacts.models import Contact, ContactKind, User
 from cmphone.contacts.selectors import list_contacts
-from cmphone.contacts.services import MAX_VALUE_LENGTH, ContactDraft, find_draft_errors
-
-# Characters of a value that one line of the page does not show.
-LONG = 60
-
-
-def name_input(rule: FieldRule) -> str:
-    """Return the name of a field's input, which is also the key of the services' errors."""
-    return f"fields/{rule.name}"
+from cmphone.contacts.services import ContactDraft, find_draft_errors
 
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -47,7 +39,7 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
             value = self.instance.fields.get(rule.name)
             if value is not None:
                 self.initial.setdefault(name_input(rule), value)
-                if "\n" in value or len(value) > LONG:
+                if is_long(value):
                     self.fields[name_input(rule)].widget = AdminTextareaWidget(attrs={"rows": 4})
         if "company" in self.fields:
             self.initial.setdefault("company", self.instance.company_id)
@@ -80,7 +72,8 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
 def build_contact_form(*, rules: GroupRules, kind: str, user: User) -> type[ContactForm]:
     """Return the form of a contact of this kind and customer group, in the language in force."""
-    inputs: dict[str, Any] = {name_input(rule): _build_input(rule) for rule in rules.fields.get(kind, ())}
+    fields = rules.fields.get(kind, ())
+    inputs: dict[str, Any] = {name_input(rule): build_input(rule, AdminTextInputWidget) for rule in fields}
     if kind == ContactKind.PERSON and rules.has_companies:
         inputs["company"] = forms.ModelChoiceField(
             label=capfirst(_("company")),
@@ -89,19 +82,6 @@ def build_contact_form(*, rules: GroupRules, kind: str, user: User) -> type[Cont
             widget=_CompanySelect(rules.id),
         )
     return type("ContactForm", (ContactForm,), {**inputs, "rules": rules, "kind": kind})
-
-
-def _build_input(rule: FieldRule) -> forms.CharField:
-    input_type = "tel" if rule.dialable else "text"
-    return forms.CharField(
-        label=label_field(rule),
-        required=False,
-        max_length=MAX_VALUE_LENGTH,
-        # Nothing that is there is changed by saving the page.
-        strip=False,
-        widget=AdminTextInputWidget(attrs={"type": input_type, "autocomplete": "off"}),
-        help_text=_("Phone number, as you write it.") if rule.dialable else "",
-    )
 
 
 class _CompanySelect(AutocompleteSelect):

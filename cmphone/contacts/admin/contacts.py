@@ -15,9 +15,10 @@ from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -26,11 +27,13 @@ from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.admin.contact_filters import SameNumberFilter, ViewableGroupFilter
-from cmphone.contacts.admin.contact_form import ContactForm, build_contact_form, name_input
+from cmphone.contacts.admin.contact_form import ContactForm, build_contact_form
+from cmphone.contacts.admin.exports import show_export
 from cmphone.contacts.admin.history import list_events
 from cmphone.contacts.admin.readings import label_field, read_numbers, show_contact_numbers, show_number
 from cmphone.contacts.admin.rights import read_rights, require_user
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
+from cmphone.contacts.contact_form import name_input
 from cmphone.contacts.editing import delete_contacts, log_contact
 from cmphone.contacts.models import Contact, ContactKind, Way
 from cmphone.contacts.searching import MAX_BOX_LENGTH, list_plans, match_contacts, read_box
@@ -46,6 +49,7 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = [("customer_group", ViewableGroupFilter), "kind", "is_active", SameNumberFilter]
     list_select_related = ["customer_group", "company"]
     list_per_page = 50
+    change_list_template = "admin/contacts/contact/change_list.html"
     show_full_result_count = False
     search_fields = ["name", "external_id"]
     search_help_text = _("Name, external id or telephone number, national or international")
@@ -85,6 +89,14 @@ class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
         return list_contacts(require_user(request)).order_by(*(self.get_ordering(request) or ["name", "id"]))
+
+    def get_urls(self) -> list[URLPattern]:
+        export = path("export/", self.admin_site.admin_view(self.export_view), name="contacts_contact_export")
+        return [export, *super().get_urls()]
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Show the page that exports contacts, or send the file."""
+        return show_export(self, request)
 
     # --- the list ---
 

@@ -20,7 +20,7 @@ from cmphone.contacts.admin.rebuilds import group_digits, show_bar, time_column
 from cmphone.contacts.field_changes import AllTemplates, Edit, FieldEdit, list_places
 from cmphone.contacts.field_effects import Effect, Numbers, find_effects, list_values, sees_all_groups
 from cmphone.contacts.models import ContactField, ContactKind, ContactModel, FieldAction, FieldChange, IndexScope, User
-from cmphone.csv_cells import write_csv
+from cmphone.csv_cells import choose_delimiter, write_csv
 
 SHOWN = 60
 # What the buttons of the page that asks send, and what it says of what was looked at.
@@ -177,7 +177,7 @@ def list_lines(model: ContactModel, kind: str, name: str, user: User, language: 
         for chunk in list_values(model, kind=kind, name=name, user=user):
             yield [list(row) for row in chunk]
 
-    return write_csv(list_chunks(), language)
+    return write_csv(list_chunks(), delimiter=choose_delimiter(language))
 
 
 # --- how far it is ---

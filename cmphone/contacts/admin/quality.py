@@ -26,7 +26,7 @@ from cmphone.contacts.admin.readings import describe, label_field
 from cmphone.contacts.admin.rights import list_viewable
 from cmphone.contacts.configuration import Configuration, get_current_configuration
 from cmphone.contacts.models import DoubtfulNumber
-from cmphone.csv_cells import write_csv
+from cmphone.csv_cells import choose_delimiter, write_csv
 from numbering.quality import (
     DoubtfulEntry,
     Place,
@@ -154,7 +154,9 @@ class DoubtfulNumberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         choice = _read_choice(request, viewable)
         language = get_language() or "en"
         lines = _list_lines(choice, viewable, language, request.build_absolute_uri)
-        response = StreamingHttpResponse(write_csv(lines, language), content_type="text/csv; charset=utf-8")
+        response = StreamingHttpResponse(
+            write_csv(lines, delimiter=choose_delimiter(language)), content_type="text/csv; charset=utf-8"
+        )
         name = f"numbers-{choice.problem or 'doubtful'}-{timezone.localdate():%Y-%m-%d}.csv"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         return response

@@ -9,7 +9,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.configuration import FieldRule, GroupRules
-from cmphone.contacts.models import Contact, IndexScope, choose_label
+from cmphone.contacts.models import Contact, IndexScope
 from numbering.reading import Plan, Reading, read_typed
 
 _kinds: dict[str, str | Promise] = {
@@ -55,7 +55,7 @@ class ReadNumber:
 
 def label_field(rule: FieldRule) -> str:
     """Return what people read instead of a field's internal name, in the language in force."""
-    return choose_label(de=rule.label_de, en=rule.label_en, name=rule.name)
+    return rule.label()
 
 
 def read_numbers(contact: Contact, rules: GroupRules) -> list[ReadNumber]:

@@ -21,9 +21,9 @@ from cmphone.contacts.admin.doubts import describe_doubts
 from cmphone.contacts.admin.readings import ReadNumber, describe, label_field
 from cmphone.contacts.callers import Call, look_up
 from cmphone.contacts.configuration import Configuration, GroupRules, build_group_plan, get_current_configuration
+from cmphone.contacts.dialling import Dialler
 from cmphone.contacts.models import ContactKind, CustomerGroup, User
 from cmphone.contacts.selectors import get_rights
-from numbering.dialing import dial
 from numbering.reading import Plan, Reading, read_presented, read_typed
 from numbering.selectors import Hit
 
@@ -33,15 +33,6 @@ WAYS = [(TYPED, _("as people type it")), (PRESENTED, _("as the telephone system 
 # What a group has for an id before it is saved.
 NEW = 0
 
-_obstacles: dict[str, str | Promise] = {
-    "unreadable": _("It cannot be dialled, as it cannot be read."),
-    "withheld": _("There is no number to be dialled."),
-    "no-country": _("It cannot be dialled: no country has such a number."),
-    "no-international-prefix": _(
-        "It cannot be dialled: neither the property international.access.prefix nor the country of the site says how "
-        "to call abroad."
-    ),
-}
 _matches: dict[str, str | Promise] = {
     "exact": _("who has exactly this number"),
     "company": _("nobody has this number, but it begins with the line of a company"),
@@ -146,16 +137,16 @@ def _put_in_force(plan: Plan, configuration: Configuration, user: User) -> Confi
 
 
 def _describe_reading(reading: Reading, configuration: Configuration) -> TriedReading:
-    dialling = dial(reading, configuration.site, configuration.list_own_lines(configuration.groups))
+    number = Dialler(configuration, configuration.groups).prepare(reading)
     chance: str | Promise = ""
     if reading.kind == "public" and reading.possible:
         chance = _("valid") if reading.valid else _("possible, but not known to be in use")
     return TriedReading(
         number=describe(reading),
         chance=chance,
-        digits=dialling.string or "",
-        uri=configuration.make_dial_uri(dialling) or "",
-        obstacle=_obstacles[dialling.obstacle] if dialling.obstacle else "",
+        digits=number.dialling.string or "",
+        uri=number.uri or "",
+        obstacle=number.obstacle,
     )
 
 

@@ -33,7 +33,7 @@ from cmphone.contacts.models import CustomerGroup, User
 from cmphone.embedded import CHECKOUT, find_place, hold_services, var_folder
 from cmphone.embedded_place import make_public
 
-DEMO_CALLER = "0021133990312"
+DEMO_CALL = "ring 0021133990312, answer, hang up"
 READY_SECONDS = 60
 # The web server of a run that was killed a moment ago may be on its way out.
 PORT_SECONDS = 3
@@ -56,13 +56,17 @@ class Command(BaseCommand):
         address = f"http://{find_own_name(host)}:{port}"
         try:
             with raise_on_signals(), claim_serving(var_folder(), address):
-                ensure_port_is_free(host, port)
+                for each in (port, port + 1):
+                    ensure_port_is_free(host, each)
                 empty_metrics(settings.METRICS_DIR)
                 self._say("Starting …")
                 with hold_services() as services:
                     self._prepare_database()
-                    with run_children(list_commands(host, port), services) as children:
+                    # Without a proxy that would make one address of both, events are at the next port.
+                    environ = services | {"CMPHONE_PORTS": f"{port},{port + 1}"}
+                    with run_children(list_commands(host, port), environ) as children:
                         wait_until_ready(address, children)
+                        wait_until_ready(f"http://{find_own_name(host)}:{port + 1}", children, name="events")
                         self._show(address, services)
                         wait_for_end(children)
         except KeyboardInterrupt:
@@ -95,10 +99,10 @@ class Command(BaseCommand):
         self._say("\nCtrl-C stops it.")
 
     def _show_call(self, address: str, username: str, password: str) -> None:
-        self._say(f"\nmanage.py call {DEMO_CALLER} --user {username} --server {address}\n")
+        self._say(f"\nmanage.py phone {DEMO_CALL} --user {username} --url {address}\n")
         os.environ["CMPHONE_PASSWORD"] = password
         try:
-            call_command("call", DEMO_CALLER, user=username, server=address)
+            call_command("phone", *DEMO_CALL.split(), user=username, url=address)
         except CommandError as error:
             # The site may be in the middle of being set up: that is no reason not to serve it.
             self._say(f"That failed: {error}")
@@ -108,9 +112,10 @@ class Command(BaseCommand):
 
 def read_port(text: str) -> int:
     """Return the port written in `text`."""
-    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+    # The one after it is taken, too.
+    if text.isascii() and text.isdigit() and 0 < int(text) < 65535:
         return int(text)
-    raise ArgumentTypeError(f"a port is a number from 1 to 65535, not {text}")
+    raise ArgumentTypeError(f"a port is a number from 1 to 65534, not {text}")
 
 
 @contextlib.contextmanager
@@ -191,14 +196,18 @@ def ensure_port_is_free(host: str, port: int) -> None:
 
 
 def list_commands(host: str, port: int) -> dict[str, list[str]]:
-    """Return the commands of the web server and of the worker, by the names of their logs."""
+    """Return the commands of the web server, of what tells events and of the worker, by the names of their logs."""
     schedule = var_folder() / "celerybeat-schedule"
     # Threads: a quarter of the memory of processes, and they stop at once.  Nice: telephones that ring go first.
     worker = (
         "-m celery -A cmphone worker --pool threads --concurrency 2 --without-gossip --without-mingle"
         f" --loglevel WARNING --beat --schedule {shlex.quote(str(schedule))}"
     )
-    return {"web": make_web_command(host, port), "worker": [*NICE, sys.executable, *shlex.split(worker)]}
+    return {
+        "web": make_web_command(host, port),
+        "events": make_events_command(host, port + 1),
+        "worker": [*NICE, sys.executable, *shlex.split(worker)],
+    }
 
 
 def make_web_command(host: str, port: int, application: str = "cmphone.wsgi:application") -> list[str]:
@@ -209,6 +218,16 @@ def make_web_command(host: str, port: int, application: str = "cmphone.wsgi:appl
         " --workers 2 --blocking-threads 1 --workers-kill-timeout 5 --respawn-failed-workers"
     )
     return [sys.executable, "-m", "granian", application, *shlex.split(options)]
+
+
+def make_events_command(host: str, port: int) -> list[str]:
+    """Return the command of the process that tells events."""
+    options = (
+        f"--interface asgi --host {shlex.quote(host)} --port {port} --workers 1 --respawn-failed-workers"
+        # Every open stream counts as one request that is being answered.
+        " --backpressure 6000 --workers-kill-timeout 5"
+    )
+    return [sys.executable, "-m", "granian", "cmphone.asgi:application", *shlex.split(options)]
 
 
 @contextlib.contextmanager
@@ -263,25 +282,26 @@ def find_log(name: str) -> Path:
     return var_folder() / "log" / f"{name}.log"
 
 
-def wait_until_ready(address: str, children: "dict[str, subprocess.Popen[bytes]]") -> None:
-    """Return when the web server answers that it is ready.
+def wait_until_ready(address: str, children: "dict[str, subprocess.Popen[bytes]]", *, name: str = "web") -> None:
+    """Return when the child with this name answers at `address` that it is ready.
 
     Raises CommandError when it does not in time, or a child has ended.
     """
+    url = f"{address}/health/{'ready' if name == 'web' else 'live'}"
     # Straight to it: a proxy in the environment has no part in this.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + READY_SECONDS
     while True:
         ensure_alive(children)
         try:
-            with opener.open(f"{address}/health/ready", timeout=5):
+            with opener.open(url, timeout=5):
                 return
         except urllib.error.HTTPError as error:
             reason = f"{error}: {error.read(500).decode(errors='replace')}"
         except OSError as error:
             reason = str(error)
         if time.monotonic() > deadline:
-            raise CommandError(f"{address}/health/ready does not become ready.  {reason}\n{read_tail('web')}")
+            raise CommandError(f"{url} does not become ready.  {reason}\n{read_tail(name)}")
         time.sleep(0.05)
 
 

@@ -1,0 +1,89 @@
+"""Somebody imports contacts in a real browser, in both languages."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_django.live_server_helper import LiveServer
+
+from cmphone.contacts.import_work import work_off_runs
+from cmphone.contacts.models import Contact, ContactField, CustomerGroup
+from tests.make import PASSWORD, give_rights, make_customer_group, make_user
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def group() -> CustomerGroup:
+    group = make_customer_group("customers", country_prefix="49")
+    ContactField.objects.filter(name="last_name").update(label_de="Nachname", label_en="Last name")
+    ContactField.objects.filter(name="phone").update(label_de="Telefon", label_en="Phone")
+    return group
+
+
+@pytest.fixture(params=["de", "en"])
+def page(
+    request: pytest.FixtureRequest, chromium: "Browser", live_server: LiveServer, group: CustomerGroup
+) -> Iterator["Page"]:
+    """A page, without scripts, of somebody who may import into the group and has just logged in."""
+    give_rights(make_user("importer", password=PASSWORD, is_staff=True), group, create=True, edit=True)
+    context = chromium.new_context(
+        base_url=live_server.url,
+        locale=request.param,
+        viewport={"width": 1300, "height": 900},
+        java_script_enabled=False,
+    )
+    page = context.new_page()
+    page.goto("/admin/")
+    page.fill("#id_username", "importer")
+    page.fill("#id_password", PASSWORD)
+    page.press("#id_password", "Enter")
+    page.wait_for_selector("#user-tools")
+    yield page
+    context.close()
+
+
+def test_a_file_is_handed_in_mapped_tried_and_imported(page: "Page", tmp_path: Path) -> None:
+    file = tmp_path / "customers.csv"
+    file.write_text(
+        "Kundennr;Nachname;Telefon;Firma;Hobby\n"
+        "k1;Anders;0211 33990312;Alfreds;Schach\n"
+        "k2;Berg;see note;Alfreds;\n"
+        "k3;Müller;0171 1234567;Centro;\n",
+        encoding="cp1252",
+    )
+    page.goto("/admin/contacts/importrun/")
+    page.click(".object-tools a")
+    page.set_input_files("#id_file", file)
+    page.click(".submit-row input.default")
+
+    page.wait_for_selector(".import-preview")
+    assert page.locator("#id_encoding").input_value() == "cp1252"
+    assert page.locator("#id_column-1").input_value() == "last_name"
+    page.select_option("#id_column-0", "external_id")
+    page.select_option("#id_column-3", "company")
+    page.click("[name=_preview]")
+    assert page.locator(".import-preview tbody tr").count() == 3
+    assert "Müller" in page.locator(".import-preview").inner_text()
+    assert "Alfreds" in page.locator(".import-preview").inner_text()
+    assert Contact.objects.count() == 0
+
+    page.click("[name=_dry_run]")
+    page.wait_for_selector("[name=_cancel]")
+    work_off_runs()
+    # It shows by itself how far it is.
+    page.wait_for_selector("[name=_settings]", timeout=10_000)
+    assert Contact.objects.count() == 0
+    page.click("[name=_import]")
+    page.wait_for_selector("[name=_cancel]")
+    work_off_runs()
+    page.wait_for_selector("[name=_cancel]", state="detached", timeout=10_000)
+    assert page.locator(".import-totals tr").count() == 7
+    assert set(Contact.objects.values_list("name", flat=True)) == {"Alfreds", "Anders,", "Berg,", "Centro", "Müller,"}
+    with page.expect_download() as download:
+        page.click("a[href$='/report/']")
+    assert len(Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()) == 4
