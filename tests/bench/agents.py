@@ -6,6 +6,7 @@ as a log-in is mostly a password hash, which is slow by intention.  Clients, ser
 
 import asyncio
 import gc
+import math
 import os
 import random
 import sys
@@ -29,6 +30,7 @@ LIMIT = 0.050
 # Everybody comes within so many seconds.
 SPREAD = 10
 CLIENT_ID = "workday"
+MOST_AGENTS, MOST_CALLS, MOST_MINUTES = 5_000, 1_000, 60
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,17 @@ def read_options() -> Namespace:
     parser.add_argument("--agents", type=int, default=500)
     parser.add_argument("--calls", type=float, default=5, help="calls a second, and as many plain look-ups")
     parser.add_argument("--minutes", type=float, default=5, help="0: no workday, only what --limit asks for")
-    parser.add_argument("--limit", help="then find the limit by these calls a second, for example 10,20,50,100,200")
+    parser.add_argument("--limit", default="", help="then these calls a second, until it is too much: 10,20,50,100,200")
     parser.add_argument("--seconds", type=float, default=30, help="of each step towards the limit")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.limit = [float(each) for each in options.limit.split(",") if each]
+    if not 0 < options.agents <= MOST_AGENTS:
+        parser.error(f"--agents is from 1 to {MOST_AGENTS}.")
+    if any(not 0 < each <= MOST_CALLS for each in (options.calls, *options.limit)):
+        parser.error(f"Calls a second are more than 0, and {MOST_CALLS} at most.")
+    if not (0 <= options.minutes <= MOST_MINUTES and 0 < options.seconds <= MOST_MINUTES * 60):
+        parser.error(f"It takes {MOST_MINUTES} minutes at most.")
+    return options
 
 
 def run(place: BenchPlace, options: Namespace) -> bool:
@@ -157,11 +167,9 @@ async def work(day: Workday, options: Namespace, roots: Mapping[str, int], datab
         print(f"{len(day.agents)} agents at work\n", flush=True)
         if options.minutes:
             is_well = await take_and_tell(day, options.calls, options.minutes * 60, roots, database)
-        for rate in [float(each) for each in (options.limit or "").split(",") if each]:
+        for rate in options.limit:
             if not await take_and_tell(day, rate, options.seconds, roots, database):
                 break
-    if day.figures.errors and is_well and not options.limit:
-        print(f"afterwards: {dict(day.figures.errors)}")
     return is_well
 
 
@@ -175,7 +183,9 @@ async def take_and_tell(day: Workday, rate: float, seconds: float, roots: Mappin
     print(f"### {rate:g} calls a second for {seconds:g} s; load {load:.1f} before, {os.getloadavg()[0]:.1f} after\n")
     tell_times(figures)
     tell_costs(before, after)
-    print(f"\ndatabase connections: {connections}; calls: {figures.calls}; not found as expected: {figures.unexpected}")
+    asked = sum(len(times) for what, times in figures.times.items() if not what.startswith(("event", "(")))
+    print(f"\n{figures.calls:,} calls, {asked / (after.at - before.at):.0f} requests a second of all kinds")
+    print(f"database connections: {connections}; not found as expected: {figures.unexpected}")
     print(f"errors: {dict(figures.errors) or 'none'}\n", flush=True)
     return not figures.errors and pick(figures.times["look-up"], 0.99) < LIMIT
 
@@ -223,7 +233,7 @@ def tell_costs(before: Spent, after: Spent) -> None:
 def pick(seconds: Sequence[float], part: float) -> float:
     """Return the time within which this part of them was."""
     ordered = sorted(seconds)
-    return ordered[min(int(len(ordered) * part), len(ordered) - 1)] if ordered else 0.0
+    return ordered[max(math.ceil(len(ordered) * part), 1) - 1] if ordered else 0.0
 
 
 if __name__ == "__main__":

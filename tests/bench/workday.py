@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -159,7 +159,7 @@ class Agent:
             tasks.create_task(self._every(LIST_SECONDS, self._list_calls))
             tasks.create_task(self._every(MANIFEST_SECONDS, self._ask_for_news))
 
-    async def _every(self, seconds: float, do: Any) -> None:
+    async def _every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
         # Everybody at another time.
         await asyncio.sleep(random.uniform(0, seconds))
         while True:
@@ -248,9 +248,7 @@ class Workday:
             await asyncio.gather(*arriving)
             figures.is_over = True
         await asyncio.sleep(LAST_SECONDS)
-        for (_, kind, _), (_, of) in self.awaited.items():
-            of.errors[f"{kind}: no event"] += 1
-        self.awaited.clear()
+        self.miss_events()
         return figures
 
     async def _arrive(self, rate: float, seconds: float, tasks: asyncio.TaskGroup, is_call: bool) -> None:
@@ -276,6 +274,12 @@ class Workday:
     def await_event(self, agent: Agent, kind: str, call_id: str) -> None:
         """Say that an event is to come at this agent's stream, from now on."""
         self.awaited[agent.token, kind, call_id] = (time.perf_counter(), self.figures)
+
+    def miss_events(self) -> None:
+        """Count every event that has not come as an error."""
+        for (_, kind, _), (_, figures) in self.awaited.items():
+            figures.errors[f"{kind}: no event"] += 1
+        self.awaited.clear()
 
     def take_event(self, agent: Agent, kind: str, call_id: str) -> None:
         """Note an event, which must be one that is awaited."""
