@@ -1,5 +1,6 @@
 """What processes cost: processor time and memory, as Linux counts them.  No Django."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Cost:
     """Of a process with its children: seconds of a processor so far, and megabytes.
 
-    `largest` is the resident memory of the one that has most; `memory` counts what they share once.
+    `waited`: the seconds in which a thread could have gone on, and had no processor for it.  `largest` is the resident
+    memory of the one that has most; `memory` counts what they share once.
     """
 
     seconds: float
+    waited: float
     memory: float
     largest: float
     processes: int
@@ -28,7 +31,7 @@ def measure_tree(root: int) -> Cost:
     seconds = _read_seconds(root, with_ended=len(numbers) > 1) + sum(map(_read_seconds, numbers[1:]))
     memory = sum(_read_kilobytes(number, "smaps_rollup", "Pss:") for number in numbers)
     largest = max(_read_kilobytes(number, "status", "VmRSS:") for number in numbers)
-    return Cost(seconds, memory / 1024, largest / 1024, len(numbers))
+    return Cost(seconds, sum(map(_read_waiting, numbers)), memory / 1024, largest / 1024, len(numbers))
 
 
 def measure_all(roots: Mapping[str, int]) -> dict[str, Cost]:
@@ -57,6 +60,14 @@ def _read_seconds(number: int, *, with_ended: bool = False) -> float:
     except FileNotFoundError:
         return 0
     return sum(map(int, fields[11 : 15 if with_ended else 13])) / TICKS
+
+
+def _read_waiting(number: int) -> float:
+    waited = 0
+    for task in Path(f"/proc/{number}/task").glob("*/schedstat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            waited += int(task.read_text().split()[1])
+    return waited / 1_000_000_000
 
 
 def _read_kilobytes(number: int, file: str, name: str) -> int:
