@@ -283,7 +283,7 @@ def test_a_changed_configuration_is_loaded(phone: Phone) -> None:
 
 @pytest.mark.parametrize(("version", "is_told"), [("1.10", True), ("1.0.0", False), ("0.9", False)])
 def test_a_newer_release_is_told(live_server: LiveServer, tmp_path: Path, version: str, is_told: bool) -> None:
-    add_release(ClientRelease(version=version), content=[b"installer"], file_name="setup.exe", by=None)
+    add_release(ClientRelease(version=version), content=[b"MZ installer"], file_name="setup.exe", by=None)
     phone = Phone(live_server.url, tmp_path)
     phone.wait_for("is logged in")
     assert phone.hang_up()

@@ -136,7 +136,7 @@ def site(settings: Settings) -> None:
     make_queue("helpdesk", [customers], give_rights(user, customers, create=True))
     make_user("agent2", password=PASSWORD)
     release = ClientRelease(version="1.10", notes_en="Rings louder.")
-    add_release(release, content=[b"installer"], file_name="CMPhone-1.10.exe", by=None)
+    add_release(release, content=[b"MZ installer"], file_name="CMPhone-1.10.exe", by=None)
 
 
 @pytest.mark.usefixtures("site")

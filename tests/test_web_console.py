@@ -2,6 +2,7 @@
 
 import json
 from html import unescape
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -37,12 +38,12 @@ def client(client: Client, agent: User) -> Client:
     return client
 
 
-def ring(user: User, call_id: str = "c1", number: str = "+492117654321", *, line: str = "") -> Call:
-    return report_call(user, call_id=call_id, direction="incoming", number=number, line=line)
+def ring(user: User, call_id: str = "c1", number: str = "+492117654321", **values: Any) -> Call:
+    return report_call(user, call_id=call_id, direction="incoming", number=number, **values)
 
 
-def miss(user: User, call_id: str = "c1", number: str = "+492117654321", *, line: str = "") -> Call:
-    ring(user, call_id, number, line=line)
+def miss(user: User, call_id: str = "c1", number: str = "+492117654321", **values: Any) -> Call:
+    ring(user, call_id, number, **values)
     return change_call(user, call_id, state="ended")
 
 

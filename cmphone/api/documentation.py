@@ -60,7 +60,8 @@ _events: dict[str, Any] = {
 
 def add_events(result: dict[str, Any], generator: SchemaGenerator, **_: object) -> dict[str, Any]:
     """Add the stream of events, which no view of this process answers."""
-    refused = {str(status): {"content": {PROBLEM: {"schema": _schema}}, "description": ""} for status in (401, 403, 429)}
+    problem = {"content": {PROBLEM: {"schema": _schema}}, "description": ""}
+    refused = {str(status): problem for status in (401, 403, 429)}
     result["paths"][EVENTS_PATH] = {"get": {**_events, "responses": _events["responses"] | refused}}
     return result
 

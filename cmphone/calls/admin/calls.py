@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.calls.models import Call, Line
@@ -37,8 +38,8 @@ class DoneFilter(admin.SimpleListFilter):
     title = _("seen to")
     parameter_name = "done"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str | Promise]]:
-        return [("no", _("Not yet")), ("yes", _("Seen to"))]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", gettext("Not yet")), ("yes", gettext("Seen to"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Call]) -> QuerySet[Call]:
         value = self.value()
@@ -84,6 +85,11 @@ class CallAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Call | None = None) -> bool:
         return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
+        calls = super().get_queryset(request)
+        # Some pages look for the call first, and then answer otherwise than where there is none.
+        return calls if self.has_view_permission(request) else calls.none()
 
     # --- the list ---
 
