@@ -19,6 +19,16 @@ _OTHER_HEADERS = {
 }
 
 
+def allow_to_lead(request: HttpRequest, address: str) -> None:
+    """Let the forms of the page lead to this address, which may be one of another site.
+
+    Browsers hold the policy against where a form leads in the end, too.
+    """
+    target = urlsplit(address)
+    if target.netloc:
+        request.leads_to = f"{target.scheme}://{target.netloc}"  # type: ignore[attr-defined]
+
+
 def build_policy(request: HttpRequest) -> str:
     """Return the policy of a page."""
     events = urlsplit(find_events_url(request))
@@ -32,7 +42,7 @@ def build_policy(request: HttpRequest) -> str:
         "connect-src": f"'self' {events.scheme}://{events.netloc}",
         "media-src": "'self'",
         "frame-src": "'self'",
-        "form-action": "'self'",
+        "form-action": f"'self' {getattr(request, 'leads_to', '')}".strip(),
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }

@@ -247,6 +247,7 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "cmphone.api.documentation.add_events",
         "cmphone.api.documentation.add_problems",
     ],
 }

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from django.conf import settings
 from django.test import Client, override_settings
+from django.utils import timezone
+from django.utils.timezone import localtime
 
 from cmphone.access.services import create_api_key
 from cmphone.api import popup_rendering
+from cmphone.calls.models import Call
+from cmphone.calls.services import change_call, report_call
 from cmphone.contacts.models import User
 from cmphone.environment import SettingsError
 from cmphone.settings import name_languages
@@ -112,7 +117,53 @@ def test_there_is_no_other_language_or_file(client: Client, headers: dict[str, s
 def test_a_call_that_was_not_reported_is_not_found(client: Client, headers: dict[str, str]) -> None:
     answer = render(client, headers, call_id="17")
 
-    assert (answer.status_code, answer.json()["detail"]) == (404, "There is no such call.")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        404,
+        "There is no such call. Report it first, with POST /api/v1/calls.",
+    )
+
+
+def test_a_call_is_rendered_as_it_is_now(client: Client, user: User, headers: dict[str, str]) -> None:
+    group = make_customer_group()
+    give_rights(user, group)
+    make_person(group, phone="0211 33990312")
+    now = timezone.now()
+    report_call(user, call_id="c1", direction="incoming", number="0021133990312", line="Hotline 7", started_at=now)
+
+    page = render(client, headers, "match.html", call_id="c1").content.decode()
+    assert '<body class="ringing by-exact">' in page
+    assert "Maria Anders" in page
+    assert f"<time>{localtime(now):%H:%M}</time>" in page
+
+    change_call(user, "c1", state="ended")
+    Call.objects.update(started_at=datetime(2026, 3, 31, 12, 3, tzinfo=UTC))
+    missed = render(client, headers, "missed.html", call_id="c1").content.decode()
+    assert '<body class="missed by-exact">' in missed
+    assert "<time>31.03.2026 14:03</time>" in missed
+    assert (
+        "<time>03/31/2026 2:03 p.m.</time>"
+        in render(client, headers, "missed.html", "en", call_id="c1").content.decode()
+    )
+
+    # Of who calls it tells no more than a look-up would.
+    user.groups.clear()
+    assert "Maria" not in render(client, headers, "missed.html", call_id="c1").content.decode()
+
+
+def test_the_call_of_another_one_is_not_rendered(client: Client, headers: dict[str, str]) -> None:
+    report_call(make_user("agent2"), call_id="c1", direction="incoming", number="0021133990312")
+
+    of_another, of_none = (render(client, headers, call_id=call_id) for call_id in ("c1", "c2"))
+
+    assert of_another.status_code == of_none.status_code == 404
+    assert of_another.json()["detail"] == of_none.json()["detail"]
+
+
+def test_a_call_takes_a_key_for_calls(client: Client, user: User) -> None:
+    report_call(user, call_id="c1", direction="incoming", number="0021133990312")
+    for scope, status in (("lookup", 403), ("calls", 200)):
+        _, secret = create_api_key(name=scope, user=user, scopes=[scope])
+        assert render(client, {"Authorization": f"Api-Key {secret}"}, call_id="c1").status_code == status
 
 
 def test_it_takes_a_session_or_a_key_for_look_ups_or_calls(client: Client, user: User) -> None:

@@ -19,7 +19,7 @@ from cmphone.properties.services import set_property
 from tests.accessibility import find_overflow, find_violations
 from tests.hanging import find_valkey
 from tests.make import give_rights, make_company, make_customer_group, make_person, make_queue, make_user
-from tests.streams import Process, tell_events
+from tests.streams import Process, tell_events, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page
@@ -237,7 +237,7 @@ def test_a_missed_call_is_called_back_and_done(world: World) -> None:
     assert page.locator("#missed_count").inner_text() == "1"
 
     row.locator("[data-call-back]").click()
-    page.wait_for_function("window.dialled")
+    wait_until(lambda: bool(page.evaluate("window.dialled !== undefined")))
     assert page.evaluate("window.dialled") == "phone:002117654321"
     wait_for_text(row, "agent1")
     assert Call.objects.get().called_back_by == world.agent
@@ -405,7 +405,7 @@ def test_contacts_are_found_as_one_types(world: World) -> None:
     opened.value.wait_for_url("**/contacts/?q=berg")
     page.fill("#q", "555 12 03")
     page.locator("#results", has_text="Berg 3").wait_for()
-    page.wait_for_function("document.querySelectorAll('#results [role=option]').length === 1")
+    wait_until(lambda: bool(page.evaluate("document.querySelectorAll('#results [role=option]').length === 1")))
     with world.context.expect_page() as opened:
         options.first.click()
     opened.value.locator("h1", has_text="Berg 3").wait_for()
@@ -442,13 +442,13 @@ def test_sound_and_notifications_are_only_for_who_wants_them(world: World) -> No
     page.locator("#settings summary").click()
     page.check("#notifications")
     page.check("#sound")
-    page.wait_for_function("window.asked && window.tones === 2")
+    wait_until(lambda: bool(page.evaluate("window.asked === true && window.tones === 2")))
     page.wait_for_timeout(1_100)
     second = world.ring("00305551234")
-    page.wait_for_function("window.shown.length === 1 && window.tones === 4")
+    wait_until(lambda: bool(page.evaluate("window.shown.length === 1 && window.tones === 4")))
     assert page.evaluate("window.shown") == [[world.say("unknown"), "+49 30 5551234, Berlin"]]
     change_call(world.agent, second, state="answered")
-    page.wait_for_function("window.shown.length === 2")
+    wait_until(lambda: bool(page.evaluate("window.shown.length === 2")))
     assert page.evaluate("window.shown[1]") == "closed"
     page.reload()
     page.wait_for_selector("#settings:not([hidden])")

@@ -36,6 +36,8 @@ def test_a_role_gets_rights_by_group_and_queue(client: Client, administrator: Us
             "customer_group_rights-0-can_edit": "on",
             "queue_rights-TOTAL_FORMS": 0,
             "queue_rights-INITIAL_FORMS": 0,
+            "call_rights-TOTAL_FORMS": 0,
+            "call_rights-INITIAL_FORMS": 0,
         },
     )
     assert response.status_code == 302, formset_errors(response)

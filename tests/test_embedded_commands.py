@@ -81,7 +81,7 @@ def read_until(process: "subprocess.Popen[str]", mark: str) -> str:
         (["help"], False),
         (["--help"], False),
         (["migrate", "--help"], False),
-        (["call", "0021133990312"], False),
+        (["phone", "ring", "0021133990312"], False),
         (["migrate"], True),
         (["check"], True),
         (["shell", "-c", "help"], True),

@@ -17,7 +17,7 @@ from cmphone.api.authentication import current_user
 from cmphone.api.documentation import problems
 from cmphone.api.lookup import MAX_BATCH, LookupView, describe_call
 from cmphone.api.notation import find_base_url, format_time
-from cmphone.api.numbers import NumberField, NumberSerializer
+from cmphone.api.numbers import NumberField, NumberSerializer, TextField
 from cmphone.api.paging import DEFAULT_PAGE_SIZE, LONGEST_CURSOR, make_next_url, read_cursor, write_cursor
 from cmphone.calls.models import Call, CallState, Direction
 from cmphone.calls.selectors import SHOWN, get_call, is_call_id, list_calls
@@ -100,12 +100,12 @@ class CallsView(APIView):
         )
 
     class ReportSerializer(serializers.Serializer[None]):
-        call_id = serializers.CharField(
+        call_id = TextField(
             max_length=200, help_text="New for every call of this client: printable ASCII characters without space."
         )
         direction = serializers.ChoiceField(Direction.values, default=Direction.INCOMING)
         number = NumberField(allow_blank=True, help_text="As the telephone system presents it; empty: withheld.")
-        line = serializers.CharField(
+        line = TextField(
             max_length=MAX_LINE_LENGTH, required=False, allow_blank=True, help_text="Without: that of the session."
         )
         started_at = TimeField(required=False, allow_null=True, default=None, help_text="Without: now.")

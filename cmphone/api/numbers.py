@@ -26,17 +26,21 @@ from numbering.reading import Reading, read_presented, read_to_dial, read_typed
 MAX_NUMBER_LENGTH = 500
 
 
-class NumberField(serializers.CharField):
-    """A telephone number as it is written or presented: any text."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=MAX_NUMBER_LENGTH, trim_whitespace=False, **kwargs)
+class TextField(serializers.CharField):
+    """Text, and nothing that might be taken for one."""
 
     def to_internal_value(self, data: object) -> str:
         # A JSON number has lost its leading zeros before it comes here.
         if not isinstance(data, str):
             self.fail("invalid")
         return str(super().to_internal_value(data))
+
+
+class NumberField(TextField):
+    """A telephone number as it is written or presented: any text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=MAX_NUMBER_LENGTH, trim_whitespace=False, **kwargs)
 
 
 class NumberSerializer(serializers.Serializer[None]):

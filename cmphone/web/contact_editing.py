@@ -17,6 +17,7 @@ from cmphone.contacts.editing import Editor, change_contact, create_contact, pre
 from cmphone.contacts.models import Contact, ContactKind, User, Way
 from cmphone.contacts.services import draft_contact
 from cmphone.contacts.writing import Author
+from cmphone.content_policy import allow_to_lead
 from cmphone.problems import PermissionDenied, PreconditionFailed
 from cmphone.web.contact_form import ContactForm
 from cmphone.web.log_in import current_user, for_users
@@ -54,6 +55,7 @@ def make_contact(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, gettext("The contact is saved."))
             return redirect(_find_next(user, contact, number))
+    allow_to_lead(request, get_current_configuration().pages.new_case)
     context = {
         "form": form,
         "place": f"{rules.id}-{kind}",

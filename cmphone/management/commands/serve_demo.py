@@ -33,7 +33,7 @@ from cmphone.contacts.models import CustomerGroup, User
 from cmphone.embedded import CHECKOUT, find_place, hold_services, var_folder
 from cmphone.embedded_place import make_public
 
-DEMO_CALLER = "0021133990312"
+DEMO_CALL = "ring 0021133990312, answer, hang up"
 READY_SECONDS = 60
 # The web server of a run that was killed a moment ago may be on its way out.
 PORT_SECONDS = 3
@@ -99,10 +99,10 @@ class Command(BaseCommand):
         self._say("\nCtrl-C stops it.")
 
     def _show_call(self, address: str, username: str, password: str) -> None:
-        self._say(f"\nmanage.py call {DEMO_CALLER} --user {username} --server {address}\n")
+        self._say(f"\nmanage.py phone {DEMO_CALL} --user {username} --url {address}\n")
         os.environ["CMPHONE_PASSWORD"] = password
         try:
-            call_command("call", DEMO_CALLER, user=username, server=address)
+            call_command("phone", *DEMO_CALL.split(), user=username, url=address)
         except CommandError as error:
             # The site may be in the middle of being set up: that is no reason not to serve it.
             self._say(f"That failed: {error}")
