@@ -149,6 +149,7 @@ class Day:
         Path(folder).mkdir(parents=True, exist_ok=True)
         page.set_viewport_size(size)  # type: ignore[arg-type]
         page.emulate_media(color_scheme="dark" if is_dark else "light", reduced_motion="reduce")
+        page.evaluate("scrollTo(0, 0)")
         if size is DESK:
             # No higher than what is on it.
             end = page.evaluate("Math.ceil(document.querySelector('main').getBoundingClientRect().bottom)")
