@@ -10,7 +10,7 @@ ARGS =
 VENV = .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: help run test bench fix openapi translations setup setup-dev chromium directory wrk \
+.PHONY: help run test bench fix openapi screenshots translations setup setup-dev chromium directory wrk \
 	check check-lint check-types check-layers check-migrations check-openapi check-production
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make check    lint, types, layers, migrations, API document, production settings"
 	@echo "make fix      put the code in order as far as that goes by itself"
 	@echo "make openapi  write docs/openapi.json"
+	@echo "make screenshots  take the pictures of docs/user-guide.md again"
 	@echo "make translations  bring the German catalogue in step with the code"
 	@echo "make setup    make $(VENV) only (PYTHON=/path/to/python3.11 names another Python)"
 
@@ -74,6 +75,11 @@ PRODUCTION = CMPHONE_ENVIRONMENT=production \
 	CMPHONE_LICENSE_PUBLIC_KEY=g3cKltB3yf178BBJSwfxe2ZwNiEeOdewtQrRBfXAmnQ= \
 	CMPHONE_DATABASE_URL=postgresql://cmphone@db.example.com/cmphone \
 	CMPHONE_REDIS_URL=redis://redis.example.com/0
+
+# What a test sees of an agent's day, small where there is a program that makes pictures so.
+screenshots: setup-dev chromium
+	CMPHONE_SCREENSHOTS=docs/day $(RUN) -m pytest "tests/test_browser_day.py::test_the_day_of_an_agent[en]"
+	if command -v pngquant >/dev/null; then pngquant --force --ext .png --nofs 64 docs/day/*.png; fi
 
 translations: setup-dev
 	$(RUN) -m tests.translations

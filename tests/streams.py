@@ -42,17 +42,24 @@ class Process:
         return f"http://{HOST}:{self.port}"
 
 
+def name_services() -> dict[str, str]:
+    """Return the variables by which a process of its own finds this run's test database and Valkey."""
+    values = connection.settings_dict
+    return {
+        "CMPHONE_DATABASE_URL": f"postgresql://{values['USER']}@/{values['NAME']}?host={quote(str(values['HOST']))}",
+        "CMPHONE_REDIS_URL": redis_url(),
+    }
+
+
 @contextlib.contextmanager
 def tell_events(*, pages_port: int | None = None, port: int | None = None, **environ: str) -> Iterator[Process]:
     """Let a process tell the events of this run's test database as long as the block runs.
 
     `pages_port`: pages are at another port, and no proxy makes one address of both.
     """
-    values = connection.settings_dict
     port = port or find_free_ports(1)[0]
     environ = {
-        "CMPHONE_DATABASE_URL": f"postgresql://{values['USER']}@/{values['NAME']}?host={quote(str(values['HOST']))}",
-        "CMPHONE_REDIS_URL": redis_url(),
+        **name_services(),
         "CMPHONE_PORTS": f"{pages_port},{port}" if pages_port else "",
         **environ,
     }

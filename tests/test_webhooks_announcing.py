@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from cmphone.calls.cases import create_case
+from cmphone.calls.services import change_call, report_call
 from cmphone.contacts.configuration import get_configuration
 from cmphone.contacts.editing import delete_contact
 from cmphone.contacts.models import Contact, CustomerGroup, Queue
@@ -107,6 +108,20 @@ def test_a_case_is_told_of_once(group: CustomerGroup) -> None:
 
     assert told() == [("crm", "case.created", str(case.pk))]
     assert Delivery.objects.get().data == {"queue": str(queue.pk), "contact": str(person.pk)}
+
+
+def test_a_missed_call_is_told_of_once(group: CustomerGroup) -> None:
+    make_webhook(events=["call.missed"])
+    make_webhook("of a group", group, events=["call.missed"])
+    user = make_user("agent1")
+    for call_id, answered in (("c1", False), ("c2", True)):
+        report_call(user, call_id=call_id, direction="incoming", number="0211 1234567", line="")
+        if answered:
+            change_call(user, call_id, state="answered")
+        for _ in range(2):
+            change_call(user, call_id, state="ended")
+
+    assert told() == [("crm", "call.missed", "c1")]
 
 
 def test_persons_that_are_renamed_with_their_company_have_not_changed(group: CustomerGroup) -> None:

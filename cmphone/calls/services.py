@@ -23,6 +23,8 @@ from cmphone.contacts.models import User
 from cmphone.problems import Conflict, PermissionDenied
 from cmphone.properties.registry import ANSWERED_LIMIT, CALL_RETENTION, RINGING_LIMIT
 from cmphone.properties.selectors import load_properties
+from cmphone.webhooks.models import EventKind as WebhookEvent
+from cmphone.webhooks.services import Event, announce
 from numbering.dialing import Obstacle
 from numbering.reading import read_presented
 
@@ -236,7 +238,8 @@ def _change(call: Call, facts: Facts) -> None:
         take_back_missed(call)
     if call.is_missed and not was_missed:
         add_event(call, EventKind.MISSED)
-        # The one place where a call becomes a missed one: webhooks are told here.
+        # Of no customer group: whose number it is depends on who asks.
+        announce([Event(WebhookEvent.CALL_MISSED, call.call_id, None)])
     elif facts.answered_at is not None and before.answered_at is None:
         add_event(call, EventKind.ANSWERED)
     elif facts.ended_at is not None and before.ended_at is None:

@@ -4,8 +4,9 @@
 const page = JSON.parse(document.getElementById("page").textContent);
 const texts = JSON.parse(document.getElementById("texts").textContent);
 const language = document.documentElement.lang || "en";
-const time = new Intl.DateTimeFormat(language, { timeStyle: "short" });
-const date = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short" });
+// As the other pages write times.
+const time = new Intl.DateTimeFormat(language, { timeStyle: "short", hourCycle: "h23" });
+const date = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short", hourCycle: "h23" });
 
 export function say(name, values = {}) {
   return texts[name].replace(/\{(\w+)\}/g, (all, key) => values[key] ?? "");
