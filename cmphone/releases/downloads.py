@@ -4,8 +4,8 @@ import re
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.http import content_disposition_header, parse_etags
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
 from cmphone.problems import Problem
@@ -18,7 +18,7 @@ _range = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})", re.ASCII)
 class NoSuchPart(Problem):
     """What a Range header asks for lies behind the end."""
 
-    slug, title, status = "no-such-part", _lazy("The file has no such part."), 416
+    slug, title, status = "no-such-part", _("The file has no such part."), 416
 
 
 def _read_range(asked: str, size: int) -> tuple[int, int] | None:
@@ -50,7 +50,7 @@ def answer_download(request: HttpRequest | Request, release: ClientRelease) -> H
     if part := _read_range(asked, release.size):
         start, end = part
         if start >= end:
-            raise NoSuchPart(_("The file has %d bytes.") % release.size)
+            raise NoSuchPart(gettext("The file has %d bytes.") % release.size)
         status = 206
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{release.size}"
     headers["Content-Length"] = str(end - start)
