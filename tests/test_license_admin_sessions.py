@@ -189,9 +189,8 @@ def test_many_sessions_cost_as_many_statements_as_one(client: Client, ender: Use
     for number in range(40):
         make_session(make_user(f"user{number}"), f"PC-{number}")
 
-    # Who asks (2), his permissions (2), rights in contacts, cases and calls (5), how many there are, the rows, the
-    # days there are (2).
-    assert (one, count()) == (13, 13)
+    # Who asks (2), his permissions (2) and rights (2), how many there are, the rows, the days there are (2).
+    assert (one, count()) == (10, 10)
 
 
 def test_a_history_that_spans_years_is_narrowed_by_date(client: Client, ender: User, agent: User) -> None:

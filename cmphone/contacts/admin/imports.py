@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from cmphone.celery import hasten
 from cmphone.contacts.admin.import_forms import SettingsForm, UploadForm
 from cmphone.contacts.admin.readings import label_field
-from cmphone.contacts.admin.rights import require_user
+from cmphone.contacts.admin.rights import read_rights, require_user
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
 from cmphone.contacts.import_models import ImportRun, ImportSource, ImportState
 from cmphone.contacts.import_preview import PreviewedRecord, preview_run
@@ -66,13 +66,14 @@ class ImportRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # --- rights ---
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+        # Every page asks, for its list of pages: what is read once a request is enough for that.
+        return self.has_add_permission(request)
 
     def has_view_permission(self, request: HttpRequest, obj: ImportRun | None = None) -> bool:
         return self.has_add_permission(request) or list_imports(require_user(request)).exists()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return bool(list_importable_groups(require_user(request)))
+        return any(each.view and each.create and each.edit for each in read_rights(request).values())
 
     def has_change_permission(self, request: HttpRequest, obj: ImportRun | None = None) -> bool:
         return False
