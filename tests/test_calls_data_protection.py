@@ -62,6 +62,8 @@ FREE_OF_CONTACTS = {
     "license_replacedtoken": "tokens of users",
     "license_session": "sessions of users",
     "properties_systemproperty": "settings",
+    "releases_clientrelease": "installers of the client",
+    "releases_releasechunk": "installers of the client",
     "templates_store_popupfile": "files of popups",
     "templates_store_popupfolder": "files of popups",
     "templates_store_popupversion": "files of popups",
