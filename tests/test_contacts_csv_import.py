@@ -516,6 +516,8 @@ def test_a_spreadsheet_may_name_its_delimiter(tmp_path: Path, group: CustomerGro
     [
         (b"", "is empty: its first line must name the columns."),
         (b"\n\n;;\n", "is empty: its first line must name the columns."),
+        (b"\n  \n ; \n", "is empty: its first line must name the columns."),
+        (b";".join(b"c%d" % n for n in range(501)) + b"\nx\n", "has 501 columns; there may be 500."),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "is not a text file"),
         (b"PK\x03\x04rest", "is a spreadsheet or an archive: save it as CSV."),
         ("last_name\nMüller\n".encode("utf-16-le"), "its encoding cannot be told"),
