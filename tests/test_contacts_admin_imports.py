@@ -130,7 +130,7 @@ def test_the_report_is_a_file_that_no_spreadsheet_runs(client: Client, group: Cu
     text = b"".join(response).decode("utf-8-sig")
     anders, berg = Contact.objects.order_by("id")
     assert text.splitlines() == [
-        "line,outcome,contact,column,level,message,value",
+        "line of the file,outcome,contact,column,level,message,value",
         f"2,created,{anders.pk},phone,warning,This cannot be read as a number; it is kept as typed.,'=SUM()",
         f"3,created,{berg.pk},,,,",
     ]

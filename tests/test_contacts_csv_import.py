@@ -516,13 +516,15 @@ def test_a_spreadsheet_may_name_its_delimiter(tmp_path: Path, group: CustomerGro
     [
         (b"", "is empty: its first line must name the columns."),
         (b"\n\n;;\n", "is empty: its first line must name the columns."),
+        (b"\n  \n ; \n", "is empty: its first line must name the columns."),
+        (b";".join(b"c%d" % n for n in range(501)) + b"\nx\n", "has 501 columns; there may be 500."),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "is not a text file"),
         (b"PK\x03\x04rest", "is a spreadsheet or an archive: save it as CSV."),
         ("last_name\nMüller\n".encode("utf-16-le"), "its encoding cannot be told"),
         (b"last_name\nM\x81ller\n", "is neither UTF-8 nor Windows-1252: name its encoding, for example cp850."),
         (b'"last_name\nAnders\n', "A quote opens here which nothing closes."),
     ],
-    ids=["empty", "blank", "picture", "xlsx", "utf-16 without mark", "cp850", "header"],
+    ids=["empty", "blank", "spaces", "too many columns", "picture", "xlsx", "utf-16 without mark", "cp850", "header"],
 )
 def test_a_file_that_is_no_csv_is_refused(tmp_path: Path, group: CustomerGroup, content: bytes, message: str) -> None:
     with pytest.raises(InvalidRequest) as problem:
@@ -635,7 +637,7 @@ def test_the_report_holds_every_finding_and_no_formula(tmp_path: Path, group: Cu
     assert code == 1
     assert text.count(": refused: ") == 20
     rows = list(csv.reader(io.StringIO(report.read_text("utf-8-sig")), delimiter=";"))
-    assert rows[0] == ["line", "column", "level", "message", "value"]
+    assert rows[0] == ["line of the file", "column", "level", "message", "value"]
     assert rows[1] == ["2", "kind", "refused", "Write person or company.", "'=1+1"]
     assert len(rows) == 31
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]

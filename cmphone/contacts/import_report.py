@@ -70,8 +70,8 @@ def list_report_lines(run: ImportRun, language: str) -> Iterator[list[Sequence[o
     A record has a line for each finding, and one if there is none.
     """
     with override_language(language):
-        header = [gettext("line"), gettext("outcome"), gettext("contact"), gettext("column"), gettext("level")]
-        chunk: list[Sequence[object]] = [[*header, gettext("message"), gettext("value")]]
+        header = [gettext("line of the file"), gettext("outcome"), gettext("contact"), gettext("column")]
+        chunk: list[Sequence[object]] = [[*header, gettext("level"), gettext("message"), gettext("value")]]
         chunk += [["", "", "", *_cells(finding)] for finding in list_left_out(run)]
     yield chunk
     last = 0

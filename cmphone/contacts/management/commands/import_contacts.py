@@ -170,7 +170,7 @@ def _show(finding: Finding) -> str:
 
 def _start_report(target: TextIO, delimiter: str | None) -> Callable[[Finding], None]:
     writer = csv.writer(target, delimiter=delimiter if delimiter and delimiter != "\x1f" else ",")
-    writer.writerow([_("line"), _("column"), _("level"), _("message"), _("value")])
+    writer.writerow([_("line of the file"), _("column"), _("level"), _("message"), _("value")])
 
     def write(finding: Finding) -> None:
         level = _("refused") if finding.is_error else _("warning")
