@@ -71,8 +71,8 @@ def prepare_contact(
     """Return a contact that the user may make, with all fields of its model, empty but for the first telephone field.
 
     That has the caller's `number`, as the telephone system presents it, in international notation; one that is
-    no public number as it is, and nothing of one that is withheld.  Without `customer_group` the first by label of those that he may create in.
-    Raises NotFound, PermissionDenied or ValidationError.
+    no public number as it is, and nothing of one that is withheld.  Without `customer_group` it is the first by label
+    of those that he may create in.  Raises NotFound, PermissionDenied or ValidationError.
     """
     editor = Editor(user, get_current_configuration())
     rules = editor.get_creatable(customer_group)
