@@ -20,7 +20,8 @@ from cmphone.api.notation import find_base_url, format_time
 from cmphone.api.numbers import NumberField, NumberSerializer, TextField
 from cmphone.api.paging import DEFAULT_PAGE_SIZE, LONGEST_CURSOR, make_next_url, read_cursor, write_cursor
 from cmphone.calls.models import Call, CallState, Direction
-from cmphone.calls.selectors import SHOWN, get_call, is_call_id, list_calls
+from cmphone.calls.rows import SHOWN
+from cmphone.calls.selectors import get_call, is_call_id, list_calls
 from cmphone.calls.services import call_back, change_call, report_call
 from cmphone.contacts.callers import Answer, look_up
 from cmphone.contacts.callers import Call as Caller

@@ -21,7 +21,8 @@ from cmphone.api.calls import describe_calls
 from cmphone.api.notation import find_base_url
 from cmphone.calls.events import last_number
 from cmphone.calls.models import CallState
-from cmphone.calls.selectors import SHOWN, list_calls
+from cmphone.calls.rows import SHOWN
+from cmphone.calls.selectors import list_calls
 from cmphone.calls.services import call_back, change_call
 from cmphone.contacts.models import User
 from cmphone.events_address import find_events_url
