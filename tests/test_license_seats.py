@@ -293,8 +293,10 @@ class TestAuthenticate:
         with django_assert_num_queries(1):
             authenticate(claimed.token)
         age(claimed.session, 11)
+        before = Session.objects.get().last_seen_at
         with django_assert_num_queries(2):
             authenticate(claimed.token)
+        assert timedelta(seconds=11) <= Session.objects.get().last_seen_at - before < timedelta(seconds=21)
 
     @pytest.mark.parametrize("timeout", ["40", "600"])
     @pytest.mark.parametrize("seconds", [-7200, -1, 0, 9, 11, 39, 41, 59, 61, 599, 601])
