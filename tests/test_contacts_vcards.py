@@ -198,10 +198,10 @@ def test_what_is_too_large_is_refused_or_left_out_and_said(path: Path) -> None:
 def test_many_separators_and_quotes_take_no_time(path: Path) -> None:
     heads = ["TEL" + ";" * 60_000 + ":1", 'TEL;X="' + '";"' * 20_000 + ":1", "TEL;TYPE=" + "," * 60_000 + ":1"]
     heads += ["\\" * 60_000, "N:" + "\\;" * 30_000, ":" * 60_000, '"' * 60_001]
-    started = time.monotonic()
+    started = time.process_time()
     assert [len(read(path, card("VERSION:3.0", head))) for head in heads] == [1] * len(heads)
-    # What goes through the text once for every separator takes minutes.
-    assert time.monotonic() - started < 10
+    # Several times as long where the parameters were put together anew for each of them.
+    assert time.process_time() - started < 4
 
 
 # --- broken cards ---
