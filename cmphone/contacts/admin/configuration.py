@@ -65,7 +65,7 @@ NOT_SENT_AGAIN = {"csrfmiddlewaretoken", BACK, CONFIRMED, "_confirm"}
 
 
 @admin.register(ContactModel)
-class ContactModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ContactModelAdmin(admin.ModelAdmin):
     list_display = ["name", "levels", "field_names", "groups"]
     inlines = [ContactFieldInline, DisplayNamesInline]
     readonly_fields = ["under_way"]
@@ -262,7 +262,7 @@ class ContactModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Queue)
-class QueueAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class QueueAdmin(admin.ModelAdmin):
     list_display = ["__str__", "name", "groups"]
     fields = ["name", ("label_de", "label_en"), "customer_groups"]
     formfield_overrides = {ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}

@@ -18,7 +18,7 @@ from cmphone.contacts.models import Contact, ContactField, ContactKind, ContactM
 STEP = 10
 
 
-class ContactFieldForm(forms.ModelForm):  # type: ignore[type-arg]
+class ContactFieldForm(forms.ModelForm):
     position = forms.IntegerField(
         label=_("order"),
         required=False,
@@ -52,7 +52,7 @@ class ContactFieldForm(forms.ModelForm):  # type: ignore[type-arg]
         return FieldState(self.instance.pk, *(self.initial[name] for name in ("object", "name", "dialable", "indexed")))
 
 
-class ContactFieldFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+class ContactFieldFormSet(BaseInlineFormSet):
     """`problems`: why the fields cannot be as they were sent, if that is known already."""
 
     def __init__(self, *args: Any, problems: Sequence[str] = (), **kwargs: Any) -> None:
@@ -108,7 +108,7 @@ class ContactFieldFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
                 form.instance.position = form.cleaned_data["position"] = last
 
 
-class ContactFieldInline(admin.TabularInline):  # type: ignore[type-arg]
+class ContactFieldInline(admin.TabularInline):
     model = ContactField
     form = ContactFieldForm
     formset = ContactFieldFormSet
