@@ -16,7 +16,7 @@ from cmphone.contacts.selectors import list_contacts
 from cmphone.contacts.services import ContactDraft, find_draft_errors
 
 
-class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
+class ContactForm(forms.ModelForm):
     """What all contacts have.  `build_contact_form` adds the fields of the contact model, and sets `rules` and `kind`.
 
     A valid form has the `draft` to be saved.
