@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.request import split_domain_port
+from rest_framework.request import Request
 
 EVENTS_PATH = "/api/v1/events"
 
@@ -23,8 +24,8 @@ def find_pages_url(request: HttpRequest) -> str:
     return find_public_url(request)
 
 
-def find_public_url(request: HttpRequest) -> str:
-    """Return how addresses begin that people know the site by."""
+def find_public_url(request: Request | HttpRequest) -> str:
+    """Return how addresses begin that people know the site by, without a slash at the end."""
     return str(settings.PUBLIC_URL) or f"{request.scheme}://{request.get_host()}"
 
 

@@ -16,12 +16,12 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cmphone.contacts import importing
+from cmphone.contacts import import_batch, importing
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.csv_import import open_lines
 from cmphone.contacts.csv_reading import open_csv
 from cmphone.contacts.import_files import import_all
-from cmphone.contacts.importing import BatchResult, Finding, Totals
+from cmphone.contacts.import_types import BatchResult, Finding, Totals
 from cmphone.contacts.models import Contact, ContactField, ContactModel, CustomerGroup
 from cmphone.contacts.services import save_configuration
 from cmphone.problems import InvalidRequest
@@ -450,7 +450,7 @@ def test_somebody_faster_with_an_external_id_costs_one_line(
     make_person(group)
     Contact.objects.update(external_id="x1")
     # As if the other one had not been committed yet when this import looked.
-    monkeypatch.setattr(importing._Batch, "_find_known", lambda self, lines: {})
+    monkeypatch.setattr(import_batch, "find_by_external_id", lambda ids, *, customer_group_id: {})
     outcome = run(tmp_path, "external_id,last_name\nx0,Berg\nx1,Anders\nx2,Chang\n", group)
     assert outcome.refused == [(3, "external_id")]
     assert outcome.totals == Totals(lines=3, created=2, refused=1)
@@ -557,11 +557,11 @@ def test_no_more_than_a_batch_of_a_long_file_is_held(
 ) -> None:
     seen = []
 
-    def save(self: object, records: Sequence[object]) -> BatchResult:
+    def save(records: Sequence[object], **options: object) -> BatchResult:
         seen.append(len(records))
         return BatchResult(Totals(), [], [], {})
 
-    monkeypatch.setattr(importing._Batch, "save", save)
+    monkeypatch.setattr(importing, "save_batch", save)
     content = "external_id;last_name;phone\n" + "".join(f"x{i};Anders{i};0211 {i:07}\n" for i in range(30_000))
     path = tmp_path / "long.csv"
     path.write_text(content)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmphone.contacts.configuration import FieldRule, GroupRules
-from cmphone.contacts.importing import ImportRecord
+from cmphone.contacts.import_types import ImportRecord
 from cmphone.contacts.models import Contact
 from cmphone.contacts.vcard_parsing import MAX_PROPERTIES, MAX_VALUE, read_cards
 from cmphone.contacts.vcard_reading import open_vcards

@@ -242,7 +242,7 @@ class TestSurfaces:
     def test_a_page_that_comes_too_late_is_a_problem_and_no_fault(
         self, client: Client, administrator: User, two_users: list[User], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("cmphone.contacts.models.require_free_name", lambda: None)
+        monkeypatch.setattr("cmphone.contacts.user_models.require_free_name", lambda: None)
         response = self.change(client, two_users[2], is_active="on")
         assert response.status_code == 409
         assert response.json()["type"].endswith("/problems/no-free-license")

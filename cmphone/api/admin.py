@@ -10,9 +10,9 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from cmphone.api.notation import find_base_url
 from cmphone.contacts.admin.rights import require_user
 from cmphone.contacts.callers import look_up
+from cmphone.events_address import find_public_url
 from templates_store.admin import PopupVersionAdmin
 from templates_store.admin.previews import Caller
 from templates_store.models import PopupVersion
@@ -32,7 +32,7 @@ class CallerPopupAdmin(PopupVersionAdmin):
         def find(language: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
             answer = look_up([number], who=user)
             answer = replace(answer, search=replace(answer.search, language=language))
-            described = describe_call(answer.calls[0], answer, base_url=find_base_url(request))
+            described = describe_call(answer.calls[0], answer, base_url=find_public_url(request))
             return described, {"username": user.username, "display_name": user.display_name}
 
         return find

@@ -16,14 +16,17 @@ from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
 from cmphone.api.documentation import problems
 from cmphone.api.lookup import MAX_BATCH, LookupView, describe_call
-from cmphone.api.notation import find_base_url, format_time
+from cmphone.api.notation import format_time
 from cmphone.api.numbers import NumberField, NumberSerializer, TextField
-from cmphone.api.paging import DEFAULT_PAGE_SIZE, LONGEST_CURSOR, make_next_url, read_cursor, write_cursor
+from cmphone.api.paging import DEFAULT_PAGE_SIZE, LONGEST_CURSOR, make_page, read_cursor
 from cmphone.calls.models import Call, CallState, Direction
-from cmphone.calls.selectors import SHOWN, get_call, is_call_id, list_calls
+from cmphone.calls.rows import SHOWN
+from cmphone.calls.selectors import get_call, is_call_id, list_calls
 from cmphone.calls.services import call_back, change_call, report_call
 from cmphone.contacts.callers import Answer, look_up
+from cmphone.contacts.callers import Call as Caller
 from cmphone.contacts.models import User
+from cmphone.events_address import find_public_url
 from cmphone.monitoring.look_ups import count_batch
 from license.models import Session
 from templates_store.popup_context import choose_popup
@@ -141,17 +144,15 @@ class CallsView(APIView):
         calls = list_calls(user, **filters)
         # A page may have another size than the one before it.
         this_list = ["calls", user.pk, *filters.values()]
-        if (place := _read_place(asked.get("cursor"), of=this_list)) is not None:
-            calls = calls.filter(started_at__lte=place[0]).exclude(started_at=place[0], pk__gte=place[1])
-        found = list(calls.select_related(*SHOWN)[: asked["page_size"] + 1])
-        page, has_more = found[: asked["page_size"]], len(found) > asked["page_size"]
-        cursor = write_cursor([page[-1].started_at.isoformat(), page[-1].pk], of=this_list) if has_more else None
-        return Response(
-            {
-                "results": describe_calls(page, user, base_url=find_base_url(request)),
-                "next": make_next_url(request, cursor) if cursor else None,
-            }
+        if (place := read_cursor(asked.get("cursor"), of=this_list)) is not None:
+            started_at, call_id = datetime.fromisoformat(place[0]), int(place[1])
+            calls = calls.filter(started_at__lte=started_at).exclude(started_at=started_at, pk__gte=call_id)
+        size = asked["page_size"]
+        found = list(calls.select_related(*SHOWN)[: size + 1])
+        page, next_url = make_page(
+            request, found, size=size, of=this_list, find_place=lambda call: [call.started_at.isoformat(), call.pk]
         )
+        return Response({"results": describe_calls(page, user, base_url=find_public_url(request)), "next": next_url})
 
     @extend_schema(
         operation_id="report_call",
@@ -171,7 +172,7 @@ class CallsView(APIView):
         answer = look_up([call.number], who=user)
         if call.is_new:
             count_batch([answer.calls[0].found.match])
-        described = _describe(call, answer, 0, base_url=find_base_url(request))
+        described = describe_looked_up(call, answer, answer.calls[0], base_url=find_public_url(request))
         return Response(described, status=status.HTTP_201_CREATED if call.is_new else status.HTTP_200_OK)
 
 
@@ -246,18 +247,8 @@ class CallBackView(APIView):
 
 
 def _answer(call: Call, request: Request) -> Response:
-    (described,) = describe_calls([call], current_user(request), base_url=find_base_url(request))
+    (described,) = describe_calls([call], current_user(request), base_url=find_public_url(request))
     return Response(described)
-
-
-def _read_place(cursor: str | None, *, of: Sequence[object]) -> tuple[datetime, int] | None:
-    if cursor is None:
-        return None
-    place = read_cursor(cursor, of=of)
-    if place is None:
-        message = _("This is no cursor of this list. Take next as it came, or begin again without a cursor.")
-        raise serializers.ValidationError({"cursor": ErrorDetail(message, code="invalid")})
-    return datetime.fromisoformat(place[0]), int(place[1])
 
 
 def describe_calls(calls: Sequence[Call], user: User, *, base_url: str) -> list[dict[str, object]]:
@@ -265,7 +256,10 @@ def describe_calls(calls: Sequence[Call], user: User, *, base_url: str) -> list[
     if not calls:
         return []
     answer = look_up([call.number for call in calls], who=user)
-    return [_describe(call, answer, place, base_url=base_url) for place, call in enumerate(calls)]
+    return [
+        describe_looked_up(call, answer, caller, base_url=base_url)
+        for call, caller in zip(calls, answer.calls, strict=True)
+    ]
 
 
 def choose_popup_of(call: Call, lookup: Mapping[str, Any]) -> str:
@@ -273,8 +267,9 @@ def choose_popup_of(call: Call, lookup: Mapping[str, Any]) -> str:
     return MISSED_POPUP if call.is_missed else choose_popup(lookup)
 
 
-def _describe(call: Call, answer: Answer, place: int, *, base_url: str) -> dict[str, object]:
-    lookup: dict[str, Any] = describe_call(answer.calls[place], answer, base_url=base_url)
+def describe_looked_up(call: Call, answer: Answer, caller: Caller, *, base_url: str) -> dict[str, object]:
+    """Return a call as an answer has it to who asked for this look-up, in which `caller` is the call's number."""
+    lookup: dict[str, Any] = describe_call(caller, answer, base_url=base_url)
     return {
         "call_id": call.call_id,
         "direction": call.direction,

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
-from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,15 +13,8 @@ from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
 from cmphone.api.customer_groups import describe_group, describe_queue
 from cmphone.api.documentation import problems
-from cmphone.api.notation import find_base_url, format_time
-from cmphone.api.paging import (
-    DEFAULT_PAGE_SIZE,
-    LARGEST_PAGE_SIZE,
-    LONGEST_CURSOR,
-    make_next_url,
-    read_cursor,
-    write_cursor,
-)
+from cmphone.api.notation import format_time
+from cmphone.api.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE, LONGEST_CURSOR, make_page, read_cursor
 from cmphone.calls.cases import (
     MAX_DESCRIPTION,
     MAX_SUBJECT,
@@ -35,6 +26,7 @@ from cmphone.calls.cases import (
 )
 from cmphone.calls.models import Case
 from cmphone.contacts.configuration import get_current_configuration
+from cmphone.events_address import find_public_url
 from cmphone.problems import NotFound
 
 SHOWN = ("queue", "contact", "created_by")
@@ -162,17 +154,12 @@ class CasesView(APIView):
             cases = cases.filter(queue=queue)
         # A page may have another size than the one before it.
         this_list = ["cases", user.pk, asked.get("contact"), asked.get("queue")]
-        if (before := _read_place(asked.get("cursor"), of=this_list)) is not None:
-            cases = cases.filter(pk__lt=before)
-        found = list(cases.select_related(*SHOWN)[: asked["page_size"] + 1])
-        page, has_more = found[: asked["page_size"]], len(found) > asked["page_size"]
-        cursor = write_cursor([page[-1].pk], of=this_list) if has_more else None
-        return Response(
-            {
-                "results": describe_cases(page, request),
-                "next": make_next_url(request, cursor) if cursor else None,
-            }
-        )
+        if (place := read_cursor(asked.get("cursor"), of=this_list)) is not None:
+            cases = cases.filter(pk__lt=int(place[0]))
+        size = asked["page_size"]
+        found = list(cases.select_related(*SHOWN)[: size + 1])
+        page, next_url = make_page(request, found, size=size, of=this_list, find_place=lambda case: [case.pk])
+        return Response({"results": describe_cases(page, request), "next": next_url})
 
     @extend_schema(
         operation_id="create_case",
@@ -233,19 +220,9 @@ def _create(request: Request, said: dict[str, Any]) -> Response:
     return Response(answer, status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
 
 
-def _read_place(cursor: str | None, *, of: Sequence[object]) -> int | None:
-    if cursor is None:
-        return None
-    place = read_cursor(cursor, of=of)
-    if place is None:
-        message = _("This is no cursor of this list. Take next as it came, or begin again without a cursor.")
-        raise serializers.ValidationError({"cursor": ErrorDetail(message, code="invalid")})
-    return int(place[0])
-
-
 def describe_cases(cases: Sequence[Case], request: Request) -> list[dict[str, object]]:
     """Return cases as an answer has them."""
-    language, base_url = current_user(request).language, find_base_url(request)
+    language, base_url = current_user(request).language, find_public_url(request)
     groups = get_current_configuration().groups
     return [
         {

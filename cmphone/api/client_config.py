@@ -11,10 +11,9 @@ from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
 from cmphone.api.client_releases import ReleaseSerializer, describe_release
 from cmphone.api.documentation import problems
-from cmphone.api.notation import find_base_url
 from cmphone.api.popup_templates import ASK_AGAIN, answer_document, make_document
 from cmphone.contacts.configuration import get_configuration
-from cmphone.events_address import find_events_url
+from cmphone.events_address import find_events_url, find_public_url
 from cmphone.properties import registry
 from cmphone.properties.selectors import get_versions
 from cmphone.releases.services import find_latest_release
@@ -74,7 +73,7 @@ class ClientConfigView(APIView):
         user = current_user(request)
         config_version, templates_version = get_versions()
         configuration = get_configuration(config_version)
-        base_url = find_base_url(request)
+        base_url = find_public_url(request)
         release = find_latest_release()
         known = configuration.properties
         answer = {

@@ -11,13 +11,14 @@ from rest_framework.response import Response
 
 from cmphone.api.authentication import current_user
 from cmphone.api.customer_groups import describe_group
-from cmphone.api.notation import find_base_url, format_time
+from cmphone.api.notation import format_time
 from cmphone.contacts.configuration import Configuration, get_current_configuration
 from cmphone.contacts.dialling import Dialler, DialNumber
 from cmphone.contacts.models import Contact, ContactKind
 from cmphone.contacts.pages import Shown
 from cmphone.contacts.selectors import get_rights
 from cmphone.contacts.services import ContactDraft
+from cmphone.events_address import find_public_url
 from numbering.dialing import Obstacle
 from numbering.reading import Plan
 
@@ -138,7 +139,7 @@ def read_viewer(request: Request) -> Viewer:
     # After the rights: it knows every group that they name.
     configuration = get_current_configuration()
     viewable = frozenset(id for id, right in rights.items() if right.view and id in configuration.groups)
-    return Viewer(configuration, viewable, user.language, find_base_url(request))
+    return Viewer(configuration, viewable, user.language, find_public_url(request))
 
 
 def describe_contact(contact: Contact, viewer: Viewer) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """/api/v1/contacts: contacts by typed numbers and names, and one by one."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -25,14 +24,7 @@ from cmphone.api.contact_answers import (
 from cmphone.api.contact_values import ContactValuesSerializer, read_expected_version, read_values
 from cmphone.api.documentation import problems
 from cmphone.api.numbers import NumberField
-from cmphone.api.paging import (
-    DEFAULT_PAGE_SIZE,
-    LARGEST_PAGE_SIZE,
-    LONGEST_CURSOR,
-    make_next_url,
-    read_cursor,
-    write_cursor,
-)
+from cmphone.api.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE, LONGEST_CURSOR, make_page, read_cursor
 from cmphone.contacts.editing import change_contact, create_contact, delete_contact, prepare_contact
 from cmphone.contacts.models import Contact, ContactKind, Way
 from cmphone.contacts.searching import (
@@ -116,16 +108,13 @@ class ContactsView(APIView):
         # A page may have another size than the one before it.
         keys = ("phone", "q", "customer_group", "active")
         this_list = [current_user(request).pk, *(asked.get(key) for key in keys)]
-        after = _read_place(asked.get("cursor"), of=this_list)
-        found = search_contacts(search, after=after, limit=asked["page_size"] + 1)
-        page, has_more = found[: asked["page_size"]], len(found) > asked["page_size"]
-        cursor = write_cursor([page[-1].name, page[-1].pk], of=this_list) if has_more else None
-        return Response(
-            {
-                "results": [_describe_found(contact, search, viewer) for contact in page],
-                "next": make_next_url(request, cursor) if cursor else None,
-            }
+        place = read_cursor(asked.get("cursor"), of=this_list)
+        size = asked["page_size"]
+        found = search_contacts(search, after=Place(*place) if place else None, limit=size + 1)
+        page, next_url = make_page(
+            request, found, size=size, of=this_list, find_place=lambda contact: [contact.name, contact.pk]
         )
+        return Response({"results": [_describe_found(each, search, viewer) for each in page], "next": next_url})
 
     @extend_schema(
         operation_id="create_contact",
@@ -167,17 +156,6 @@ def _explain(number: NumberSearch) -> str:
     if number.obstacle == "wildcard_inside":
         return _("Put * only in front of the digits or behind them.")
     return _("Enter at least three digits of the number.")
-
-
-def _read_place(cursor: str | None, *, of: Sequence[object]) -> Place | None:
-    if cursor is None:
-        return None
-    place = read_cursor(cursor, of=of)
-    if place is None:
-        message = _("This is no cursor of this list. Take next as it came, or begin again without a cursor.")
-        raise serializers.ValidationError({"cursor": ErrorDetail(message, code="invalid")})
-    name, contact_id = place
-    return Place(name, contact_id)
 
 
 def _describe_found(contact: Contact, search: Search, viewer: Viewer) -> dict[str, object]:

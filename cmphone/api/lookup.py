@@ -13,10 +13,10 @@ from rest_framework.views import APIView
 from cmphone.api.authentication import require_credentials
 from cmphone.api.customer_groups import describe_group
 from cmphone.api.documentation import problems
-from cmphone.api.notation import find_base_url
 from cmphone.api.numbers import NumberField, NumberSerializer, ReadingSerializer, describe_number, describe_reading
 from cmphone.contacts.callers import Answer, Call, look_up
 from cmphone.contacts.pages import Shown
+from cmphone.events_address import find_public_url
 from cmphone.monitoring.look_ups import count_batch, count_look_up
 from numbering.selectors import Hit
 
@@ -105,7 +105,7 @@ class LookupView(APIView):
         serializer = self.InputSerializer(data=request.query_params.dict())
         serializer.is_valid(raise_exception=True)
         answer = look_up([serializer.validated_data["number"]], who=credentials)
-        described = describe_call(answer.calls[0], answer, base_url=find_base_url(request))
+        described = describe_call(answer.calls[0], answer, base_url=find_public_url(request))
         if serializer.validated_data["explain"]:
             described["readings"] = [describe_reading(reading) for reading in answer.calls[0].readings]
         response = HttpResponse(orjson.dumps(described), content_type="application/json")
@@ -147,7 +147,7 @@ class LookupBatchView(APIView):
         serializer = self.InputSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         answer = look_up(serializer.validated_data["numbers"], who=credentials)
-        results = [describe_call(call, answer, base_url=find_base_url(request)) for call in answer.calls]
+        results = [describe_call(call, answer, base_url=find_public_url(request)) for call in answer.calls]
         count_batch(call.found.match for call in answer.calls)
         return HttpResponse(orjson.dumps({"results": results}), content_type="application/json")
 

@@ -21,12 +21,12 @@ from cmphone.access.services import require_scope
 from cmphone.api.authentication import current_user
 from cmphone.api.calls import MISSED_POPUP, describe_calls
 from cmphone.api.documentation import problems
-from cmphone.api.notation import find_base_url
 from cmphone.api.popup_templates import AnyContentNegotiation
 from cmphone.calls.models import Call
 from cmphone.calls.selectors import get_call
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.pages import Shown
+from cmphone.events_address import find_public_url
 from cmphone.problems import InvalidRequest, NotFound
 from templates_store.popup_context import build_context
 from templates_store.popup_sets import PopupSet
@@ -119,7 +119,7 @@ class PopupRenderingView(APIView):
             raise NotFound
         serializer = self.InputSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        user, base_url = current_user(request), find_base_url(request)
+        user, base_url = current_user(request), find_public_url(request)
         if "call_id" in serializer.validated_data:
             if isinstance(request.auth, ApiKey):
                 require_scope(request.auth, Scope.CALLS)

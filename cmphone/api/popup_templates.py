@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 
 from cmphone.access.models import Scope
 from cmphone.api.documentation import problems
-from cmphone.api.notation import find_base_url
+from cmphone.events_address import find_public_url
 from cmphone.problems import NotFound
 from templates_store.popup_sets import PopupSet
 from templates_store.popup_store import get_popups
@@ -143,7 +143,7 @@ class PopupManifestView(APIView):
     )
     def get(self, request: Request) -> HttpResponse:
         popups = get_popups(request.query_params.get("version"))
-        return answer_document(request, make_manifest(popups, find_base_url(request)))
+        return answer_document(request, make_manifest(popups, find_public_url(request)))
 
 
 class PopupFileView(APIView):

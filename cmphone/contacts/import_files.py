@@ -15,7 +15,8 @@ from cmphone.contacts.csv_columns import guess_fields, locate_columns
 from cmphone.contacts.csv_import import open_lines
 from cmphone.contacts.csv_reading import decode_beginning, open_csv
 from cmphone.contacts.import_models import ImportSource
-from cmphone.contacts.importing import BatchResult, Finding, Source, Totals, import_records
+from cmphone.contacts.import_types import BatchResult, Finding, Source, Totals
+from cmphone.contacts.importing import import_records
 from cmphone.contacts.models import ContactKind, CustomerGroup
 from cmphone.contacts.vcard_reading import open_vcards
 from cmphone.contacts.writing import Author

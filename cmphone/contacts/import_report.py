@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override as override_language
 
 from cmphone.contacts.import_models import ImportReport, ImportRun
-from cmphone.contacts.importing import Finding, Outcome, Totals
+from cmphone.contacts.import_types import Finding, Outcome, Totals
 from cmphone.contacts.models import ContactKind
 
 # What Totals counts, as people read it.

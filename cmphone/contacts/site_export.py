@@ -19,7 +19,7 @@ from cmphone.contacts.models import (
     Role,
     User,
 )
-from cmphone.contacts.site_file import QUEUE_RIGHTS, RIGHTS, USER_COLUMNS
+from cmphone.contacts.site_people import QUEUE_RIGHTS, RIGHTS, USER_COLUMNS
 from cmphone.contacts.site_tables import Section
 from cmphone.properties import registry
 from cmphone.properties.selectors import load_properties

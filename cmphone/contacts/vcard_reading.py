@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import FieldRule, GroupRules
-from cmphone.contacts.importing import ImportRecord, Source, describe_plainly
+from cmphone.contacts.import_types import ImportRecord, Source, describe_plainly
 from cmphone.contacts.models import ContactKind
 from cmphone.contacts.services import MAX_VALUE_LENGTH
 from cmphone.contacts.vcard_fields import (

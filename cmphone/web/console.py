@@ -18,13 +18,13 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from cmphone.api.calls import describe_calls
-from cmphone.api.notation import find_base_url
 from cmphone.calls.events import last_number
 from cmphone.calls.models import CallState
-from cmphone.calls.selectors import SHOWN, list_calls
+from cmphone.calls.rows import SHOWN
+from cmphone.calls.selectors import list_calls
 from cmphone.calls.services import call_back, change_call
 from cmphone.contacts.models import User
-from cmphone.events_address import find_events_url
+from cmphone.events_address import find_events_url, find_public_url
 from cmphone.problems import NotAuthenticated, NotFound
 from cmphone.web.console_calls import MISSED_AT_MOST, RECENT_AT_MOST, list_texts, show_calls
 from cmphone.web.contacts import find_contacts
@@ -56,7 +56,7 @@ def for_scripts(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResp
 def show_console(request: HttpRequest) -> HttpResponse:
     """Show the calls of now, the missed ones and the last."""
     user = current_user(request)
-    state = _read_state(user, find_base_url(request))
+    state = _read_state(user, find_public_url(request))
     page = {
         "events_url": find_events_url(request),
         "calls_url": reverse("console_calls"),
@@ -73,7 +73,7 @@ def show_console(request: HttpRequest) -> HttpResponse:
 @for_scripts
 def answer_calls(request: HttpRequest) -> HttpResponse:
     """Answer what the console begins with: the calls, and the number of the last event that is in them."""
-    return JsonResponse(_read_state(current_user(request), find_base_url(request)))
+    return JsonResponse(_read_state(current_user(request), find_public_url(request)))
 
 
 @require_safe
@@ -102,7 +102,7 @@ def mark_done(request: HttpRequest) -> HttpResponse:
     user = current_user(request)
     call = change_call(user, *_read_call(request), done=request.POST.get("done") == "true")
     if _wants_json(request):
-        (described,) = describe_calls([call], user, base_url=find_base_url(request))
+        (described,) = describe_calls([call], user, base_url=find_public_url(request))
         return JsonResponse({"call": described})
     return redirect("home")
 
