@@ -101,7 +101,7 @@ def find_url_error(url: str) -> str | None:
 
 @transaction.atomic
 def save_webhook(webhook: Webhook, *, customer_groups: Collection[int] | None) -> Webhook:
-    """Make or change a webhook, for these customer groups or, with None, for all.  A new one gets its secret.
+    """Make or change a webhook, for these customer groups or, with None, for all.  A new one without a secret gets one.
 
     One that was paused and is active now begins anew, without failures.  Raises ValidationError.
     """
@@ -116,7 +116,8 @@ def save_webhook(webhook: Webhook, *, customer_groups: Collection[int] | None) -
         webhook.failures, webhook.failing_since, webhook.waits_until = 0, None, None
         fields += ["pause_reason", "failures", "failing_since", "waits_until"]
     if webhook._state.adding:
-        webhook.secret, webhook.secret_changed_at, webhook.created_at = make_secret(), now, now
+        webhook.secret = webhook.secret or make_secret()
+        webhook.secret_changed_at, webhook.created_at = now, now
         webhook.save()
     else:
         webhook.save(update_fields=fields)
@@ -126,10 +127,14 @@ def save_webhook(webhook: Webhook, *, customer_groups: Collection[int] | None) -
 
 
 @transaction.atomic
-def change_secret(webhook: Webhook) -> str:
-    """Give the webhook a new secret, and return it.  The one before signs along for a while (models.py)."""
+def change_secret(webhook: Webhook, *, secret: str | None = None) -> str:
+    """Give the webhook this secret, or with None a new one, and return it.
+
+    The one before signs along for a while (models.py).
+    """
     locked = Webhook.objects.select_for_update().get(pk=webhook.pk)
-    locked.previous_secret, locked.secret, locked.secret_changed_at = locked.secret, make_secret(), timezone.now()
+    locked.previous_secret = locked.secret
+    locked.secret, locked.secret_changed_at = secret or make_secret(), timezone.now()
     locked.save(update_fields=["secret", "previous_secret", "secret_changed_at"])
     return locked.secret
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
+from cmphone.calls.site_sections import SECTIONS
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.contacts.site_file import apply_site
 from cmphone.contacts.site_tables import MAX_BYTES, SiteFileError, parse_site
@@ -24,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, file: str, dry_run: bool, **options: object) -> None:
         try:
-            changes = apply_site(data=parse_site(_read(file)), environ=os.environ, dry_run=dry_run)
+            changes = apply_site(data=parse_site(_read(file)), environ=os.environ, dry_run=dry_run, sections=SECTIONS)
         except SiteFileError as error:
             problems = "".join(f"\n  {problem}" for problem in error.problems)
             raise CommandError(f"{file}: nothing was changed, because of this:{problems}") from error
