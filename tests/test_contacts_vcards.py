@@ -462,7 +462,7 @@ def read_all(text: str, rules: GroupRules) -> ImportRecord:
     from cmphone.contacts import vcard_reading
 
     (found,) = read_cards(BytesIO(text.encode()))
-    return vcard_reading.read_card(found, rules=rules, kind=vcard_reading._find_kind(found, rules))
+    return vcard_reading.read_card(found, rules=rules, kind=vcard_reading.find_kind(found, rules))
 
 
 def test_a_card_reads_like_this() -> None:

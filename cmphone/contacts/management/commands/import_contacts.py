@@ -123,7 +123,7 @@ class Command(BaseCommand):
 
     def _show_totals(self, totals: Totals, *, dry_run: bool) -> None:
         labels = {
-            "lines": _("lines"),
+            "lines": _("lines of the file"),
             "created": _("created"),
             "changed": _("changed"),
             "unchanged": _("unchanged"),
@@ -170,7 +170,7 @@ def _show(finding: Finding) -> str:
 
 def _start_report(target: TextIO, delimiter: str | None) -> Callable[[Finding], None]:
     writer = csv.writer(target, delimiter=delimiter if delimiter and delimiter != "\x1f" else ",")
-    writer.writerow([_("line"), _("column"), _("level"), _("message"), _("value")])
+    writer.writerow([_("line of the file"), _("column"), _("level"), _("message"), _("value")])
 
     def write(finding: Finding) -> None:
         level = _("refused") if finding.is_error else _("warning")
