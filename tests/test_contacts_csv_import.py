@@ -635,7 +635,7 @@ def test_the_report_holds_every_finding_and_no_formula(tmp_path: Path, group: Cu
     assert code == 1
     assert text.count(": refused: ") == 20
     rows = list(csv.reader(io.StringIO(report.read_text("utf-8-sig")), delimiter=";"))
-    assert rows[0] == ["line", "column", "level", "message", "value"]
+    assert rows[0] == ["line of the file", "column", "level", "message", "value"]
     assert rows[1] == ["2", "kind", "refused", "Write person or company.", "'=1+1"]
     assert len(rows) == 31
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]

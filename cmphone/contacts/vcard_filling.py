@@ -62,11 +62,12 @@ def read_entry(entry: str, rules: GroupRules) -> MappedProperty:
 
 
 def list_targets(rules: GroupRules) -> list[str]:
-    """Return the internal names that a property may be mapped to, the external id first."""
+    """Return the internal names that a property may be mapped to."""
     names = dict.fromkeys(rule.name for fields in rules.fields.values() for rule in fields)
+    names["external_id"] = None
     if rules.has_persons and rules.has_companies:
         names["company"] = None
-    return ["external_id", *names]
+    return list(names)
 
 
 class Filling:
