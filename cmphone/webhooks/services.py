@@ -43,12 +43,12 @@ _ANNOUNCE = """
 insert into webhooks_delivery (event_id, webhook_id, kind, occurred_at, subject_id, customer_group_id,
                                customer_group_name, data, state, tries, next_try_at, last_failure)
 select e.event_id, w.id, e.kind, statement_timestamp(), e.subject_id, e.customer_group_id, coalesce(g.name, ''),
-       e.data::jsonb, 'waiting', 0, statement_timestamp(), ''
+       e.data, 'waiting', 0, statement_timestamp(), ''
 from (
     -- Before the join: an event has one id for every webhook.
     select gen_random_uuid() as event_id, given.*
-    from unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) with ordinality
-         as given (kind, subject_id, customer_group_id, data, place)
+    from rows from (json_to_recordset(%s::json) as (kind text, subject_id text, customer_group_id bigint, data jsonb))
+         with ordinality as given (kind, subject_id, customer_group_id, data, place)
     offset 0
 ) e
 join webhooks_webhook w on w.is_active and e.kind = any (w.events) and (
@@ -73,15 +73,7 @@ def announce(events: Sequence[Event]) -> None:
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Events are announced in the transaction that they tell of.")
     with connection.cursor() as cursor:
-        cursor.execute(
-            _ANNOUNCE,
-            [
-                [event.kind.value for event in events],
-                [event.subject_id for event in events],
-                [event.customer_group_id for event in events],
-                [orjson.dumps(dict(event.data)).decode() for event in events],
-            ],
-        )
+        cursor.execute(_ANNOUNCE, [orjson.dumps(events).decode()])
         has_any = cursor.rowcount > 0
     if has_any:
         hasten(SEND_TASK)

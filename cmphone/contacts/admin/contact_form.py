@@ -91,9 +91,7 @@ class ContactForm(forms.ModelForm):
             if name in self.fields and name not in self.errors and value != wanted[name]:
                 shown = {True: gettext("yes"), False: gettext("no")}.get(value, value or gettext("empty"))
                 self.add_error(name, gettext("It is now: %s") % shown)
-        data = self.data.copy()
-        data[self.add_prefix("version")] = str(contact.version)
-        self.data = data
+        self.data = {**self.data, self.add_prefix("version"): str(contact.version)}
 
     def _list_values(self, draft: ContactDraft) -> dict[str, Any]:
         """Return by input what a draft would make of a contact."""
