@@ -223,7 +223,7 @@ REST_FRAMEWORK = {
         "cmphone.api.authentication.KeyHasScope",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["cmphone.api.parsing.NestedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "cmphone.problems.answer_exception",
     "UNAUTHENTICATED_USER": None,

@@ -17,6 +17,8 @@ def find_violations(page: "Page") -> list[str]:
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
         page.emulate_media(color_scheme=scheme)
+        # The administration's links take a moment to have the other colour.
+        page.evaluate("Promise.all(document.getAnimations().map(each => each.finished)).then(() => null)")
         page.evaluate(AXE_SCRIPT)
         result: dict[str, Any] = page.evaluate("axe.run({resultTypes: ['violations']})")
         found += [

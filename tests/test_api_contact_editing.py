@@ -335,7 +335,8 @@ def test_a_company_with_persons_is_not_deleted(
         ("0021133990312", "+49 211 33990312"),
         ("+4921133990312", "+49 211 33990312"),
         ("", ""),
-        ("anonymous", "anonymous"),
+        ("anonymous", ""),
+        ("gibberish", "gibberish"),
     ],
 )
 def test_a_draft_has_the_caller_in_its_first_telephone_field(

@@ -9,6 +9,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from cmphone.contacts.import_work import work_off_runs
 from cmphone.contacts.models import Contact, ContactField, CustomerGroup
+from tests.accessibility import find_overflow, find_violations
 from tests.make import PASSWORD, give_rights, make_customer_group, make_user
 
 if TYPE_CHECKING:
@@ -45,6 +46,50 @@ def page(
     page.wait_for_selector("#user-tools")
     yield page
     context.close()
+
+
+CARDS = "".join(
+    f"BEGIN:VCARD\r\nVERSION:3.0\r\nN:{name};;;;\r\nFN:{name}\r\n{rest}\r\nEND:VCARD\r\n"
+    for name, rest in (
+        (
+            "Anders",
+            "ORG:Alfreds Futterkiste;Einkauf\r\nTEL;TYPE=CELL:0171 1234567\r\nEMAIL;TYPE=WORK:anders@example.com",
+        ),
+        ("Berg", "TEL;TYPE=WORK,VOICE:0211 33990312\r\nADR;TYPE=HOME:;;Obere Str. 57;Berlin;;12209;Germany"),
+    )
+)
+
+
+def test_cards_are_handed_in_and_their_properties_mapped(
+    chromium: "Browser", live_server: LiveServer, group: CustomerGroup, tmp_path: Path
+) -> None:
+    give_rights(make_user("importer", password=PASSWORD, is_staff=True), group, create=True, edit=True)
+    file = tmp_path / "addresses.vcf"
+    file.write_text(CARDS)
+    context = chromium.new_context(base_url=live_server.url, locale="de", viewport={"width": 1300, "height": 900})
+    page = context.new_page()
+    page.goto("/admin/contacts/importrun/add/")
+    page.fill("#id_username", "importer")
+    page.fill("#id_password", PASSWORD)
+    page.press("#id_password", "Enter")
+    page.set_input_files("#id_file", file)
+    page.click(".submit-row input.default")
+
+    mobile = page.get_by_label("TEL;TYPE=cell:", exact=True)
+    mobile.wait_for()
+    assert mobile.input_value() == "*"
+    assert "mobile" in mobile.locator("option:checked").inner_text()
+    assert (find_violations(page), find_overflow(page)) == ([], 0)
+    mobile.select_option("first_name")
+    page.click("[name=_preview]")
+    page.wait_for_load_state()
+    assert page.get_by_label("TEL;TYPE=cell:", exact=True).input_value() == "first_name"
+    assert "0171 1234567" in page.locator(".import-preview tbody tr").first.inner_text()
+    page.click("[name=_import]")
+    page.wait_for_selector("[name=_cancel]")
+    context.close()
+    work_off_runs()
+    assert Contact.objects.get(fields__last_name="Anders").fields["first_name"] == "0171 1234567"
 
 
 def test_a_file_is_handed_in_mapped_tried_and_imported(page: "Page", tmp_path: Path) -> None:

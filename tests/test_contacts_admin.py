@@ -10,7 +10,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.models import Contact, ContactField, Role, User
+from cmphone.contacts.services import draft_contact, save_contact
 from numbering.models import IndexEntry
 from tests.admin_pages import (
     NOWHERE,
@@ -23,6 +25,7 @@ from tests.admin_pages import (
     url_of,
 )
 from tests.make import (
+    TESTS,
     make_company,
     make_customer_group,
     make_person,
@@ -277,7 +280,7 @@ def test_the_page_says_how_each_number_is_read(client: Client, administrator: Us
 def test_a_change_is_written_through_the_service(client: Client, administrator: User) -> None:
     group = make_customer_group(country_prefix="49")
     contact = make_person(group, phone="0211 1234567")
-    form = contact_form(fields__first_name="Maria", fields__last_name="Berg", fields__phone="see note")
+    form = contact_form(fields__first_name="Maria", fields__last_name="Berg", fields__phone="see note", version=1)
     response = client.post(url_of("change", contact.pk), form)
     assert response.status_code == 302, errors_of(response)
     contact.refresh_from_db()
@@ -295,6 +298,52 @@ def test_saving_a_page_unchanged_changes_nothing(client: Client, administrator: 
     assert client.post(url_of("change", contact.pk), values).status_code == 302
     contact.refresh_from_db()
     assert (contact.fields, contact.company_id) == before
+
+
+def test_the_line_ends_of_a_browser_change_nothing(client: Client, administrator: User) -> None:
+    group = make_customer_group()
+    contact = make_person(group, first_name="one\ntwo", last_name="as\r\nimported")
+    form = contact_form(fields__first_name="one\r\ntwo", fields__last_name="as\r\nimported", version=1)
+    assert client.post(url_of("change", contact.pk), form).status_code == 302
+    contact.refresh_from_db()
+    assert (contact.version, contact.fields["first_name"], contact.fields["last_name"]) == (
+        1,
+        "one\ntwo",
+        "as\r\nimported",
+    )
+
+
+def test_what_somebody_else_saved_meanwhile_is_shown_before_it_is_replaced(client: Client, administrator: User) -> None:
+    group = make_customer_group()
+    contact = make_person(group, last_name="Anders", phone="0211 1")
+    seen = client.get(url_of("change", contact.pk)).context["adminform"].form
+    assert seen["version"].value() == 1
+    draft = draft_contact(contact, get_current_configuration().groups[group.pk])
+    draft.fields, draft.is_active = {"last_name": "Berg", "phone": "0211 1"}, False
+    save_contact(draft, by=TESTS)
+
+    mine = contact_form(fields__last_name="Chang", fields__phone="0211 1", version=1)
+    response = client.post(url_of("change", contact.pk), mine)
+    errors = errors_of(response)
+    assert errors.pop("__all__")[0].startswith("Somebody else has changed this contact since you opened the page")
+    assert errors == {"fields/last_name": ["It is now: Berg"], "is_active": ["It is now: no"]}
+    contact.refresh_from_db()
+    assert (contact.fields["last_name"], contact.is_active) == ("Berg", False)
+
+    form = response.context["adminform"].form
+    again = {name: form[name].value() or "" for name in form.fields}
+    assert (again["version"], again["fields/last_name"]) == ("2", "Chang")
+    assert client.post(url_of("change", contact.pk), again).status_code == 302
+    contact.refresh_from_db()
+    assert (contact.fields["last_name"], contact.is_active) == ("Chang", True)
+
+
+def test_a_form_without_a_version_is_asked_about_first(client: Client, administrator: User) -> None:
+    contact = make_person(make_customer_group(), last_name="Anders")
+    response = client.post(url_of("change", contact.pk), contact_form(fields__last_name="Berg"))
+    assert errors_of(response)["fields/last_name"] == ["It is now: Anders"]
+    contact.refresh_from_db()
+    assert contact.fields["last_name"] == "Anders"
 
 
 def test_a_formula_or_markup_in_a_name_is_only_text(client: Client, administrator: User) -> None:
@@ -331,7 +380,7 @@ def test_the_log_of_changes_names_nobody(client: Client, administrator: User) ->
         contact_form(fields__last_name="Anders", external_id="x1"),
     )
     contact = Contact.objects.get()
-    client.post(url_of("change", contact.pk), contact_form(fields__last_name="Berg"))
+    client.post(url_of("change", contact.pk), contact_form(fields__last_name="Berg", version=1))
     client.post(url_of("delete", contact.pk), {"post": "yes"})
     assert LogEntry.objects.count() == 3
     for entry in LogEntry.objects.all():

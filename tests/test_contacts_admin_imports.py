@@ -130,7 +130,7 @@ def test_the_report_is_a_file_that_no_spreadsheet_runs(client: Client, group: Cu
     text = b"".join(response).decode("utf-8-sig")
     anders, berg = Contact.objects.order_by("id")
     assert text.splitlines() == [
-        "line,outcome,contact,column,level,message,value",
+        "line of the file,outcome,contact,column,level,message,value",
         f"2,created,{anders.pk},phone,warning,This cannot be read as a number; it is kept as typed.,'=SUM()",
         f"3,created,{berg.pk},,,,",
     ]
@@ -357,11 +357,82 @@ def test_vcards_are_known_by_their_content_and_imported_twice_make_nobody_twice(
             (2, "created" if created else "unchanged", "Berg, Christina"),
         ]
         assert "Which field each column is" not in read(client, page("change", run.pk))
+        assert "How the file is read" not in read(client, page("change", run.pk))
         before = Contact.objects.count()
         send(client, run, "_import")
         work_off_runs()
         run.refresh_from_db()
         assert (run.state, Contact.objects.count() - before) == ("finished", created)
+
+
+@pytest.mark.usefixtures("importer")
+def test_people_say_which_field_a_property_of_vcards_is(client: Client, group: CustomerGroup) -> None:
+    run = upload(client, group, CARDS, name="addresses.vcf")
+    properties = ["ORG;PART=name", "N;PART=family", "N;PART=given", "FN", "TEL;TYPE=cell", "TEL"]
+    form = client.get(page("change", run.pk)).context["form"]
+    assert [bound.label for bound in form.columns] == properties
+    assert [dict(bound.field.choices)[bound.initial] for bound in form.columns] == [
+        "as recognized: The person's company",
+        "as recognized: Last name (person)",
+        "as recognized: first_name (person)",
+        "as recognized: no field",
+        "as recognized: mobile (person)",
+        "as recognized: Phone (person, company)",
+    ]
+    assert preview_of(client, run)[0][3] == {"first_name": "Maria", "Last name": "Anders", "mobile": "0171 1234567"}
+
+    # The number of the first card is left out, and goes not where those without a type go.
+    send(client, run, "_preview", column__0="", column__2="external_id", column__4="", column__5="first_name")
+    assert preview_of(client, run) == [
+        (1, "created", "Anders,", {"Last name": "Anders"}, 0),
+        (2, "created", "Berg, +49-211-33990312", {"Last name": "Berg", "first_name": "+49-211-33990312"}, 0),
+    ]
+    assert run.options["mapping"] == ["", "*", "external_id", "*", "", "first_name"]
+    send(client, run, "_import")
+    work_off_runs()
+    assert list(Contact.objects.order_by("id").values_list("external_id", "fields")) == [
+        ("Maria", {"last_name": "Anders"}),
+        ("Christina", {"last_name": "Berg", "first_name": "+49-211-33990312"}),
+    ]
+    report = b"".join(client.get(page("report", run.pk))).decode("utf-8-sig")
+    assert report.startswith("card of the file,outcome,")
+
+
+# The dry run writes its progress through another connection.
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("importer")
+def test_a_dry_run_of_vcards_and_its_import_keep_what_people_said(client: Client, group: CustomerGroup) -> None:
+    run = upload(client, group, CARDS, name="addresses.vcf")
+    send(client, run, "_dry_run", column__4="last_name", column__0="")
+    work_off_runs()
+    client.post(page("change", run.pk), {"_import": "1"})
+    work_off_runs()
+    assert list(Contact.objects.order_by("id").values_list("fields__last_name", flat=True)) == [
+        "Anders; 0171 1234567",
+        "Berg",
+    ]
+
+
+@pytest.mark.usefixtures("importer")
+def test_a_property_goes_into_no_field_that_there_is_not(client: Client, group: CustomerGroup) -> None:
+    run = upload(client, group, CARDS, name="addresses.vcf")
+    for wrong in ("kind", "fone", "TEL"):
+        response = client.post(page("change", run.pk), {**settings_of(client, run), "column-0": wrong, "_import": "1"})
+        assert list(response.context["form"].errors) == ["column-0"]
+    run.refresh_from_db()
+    assert (run.state, run.options["mapping"]) == ("draft", ["*"] * 6)
+
+
+@pytest.mark.usefixtures("importer")
+def test_a_draft_of_vcards_from_before_there_was_a_map_is_imported_as_recognized(
+    client: Client, group: CustomerGroup
+) -> None:
+    run = upload(client, group, CARDS, name="addresses.vcf")
+    ImportRun.objects.update(options={})
+    assert "Which field each property" not in read(client, page("change", run.pk))
+    send(client, run, "_import")
+    work_off_runs()
+    assert Contact.objects.filter(kind="person").count() == 2
 
 
 @pytest.mark.parametrize("text", ["0", "10001", "200 MB", "-1", "1.5", "٣", ""])

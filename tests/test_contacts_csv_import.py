@@ -16,12 +16,12 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cmphone.contacts import importing
+from cmphone.contacts import import_batch, importing
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.csv_import import open_lines
 from cmphone.contacts.csv_reading import open_csv
 from cmphone.contacts.import_files import import_all
-from cmphone.contacts.importing import BatchResult, Finding, Totals
+from cmphone.contacts.import_types import BatchResult, Finding, Totals
 from cmphone.contacts.models import Contact, ContactField, ContactModel, CustomerGroup
 from cmphone.contacts.services import save_configuration
 from cmphone.problems import InvalidRequest
@@ -450,7 +450,7 @@ def test_somebody_faster_with_an_external_id_costs_one_line(
     make_person(group)
     Contact.objects.update(external_id="x1")
     # As if the other one had not been committed yet when this import looked.
-    monkeypatch.setattr(importing._Batch, "_find_known", lambda self, lines: {})
+    monkeypatch.setattr(import_batch, "find_by_external_id", lambda ids, *, customer_group_id: {})
     outcome = run(tmp_path, "external_id,last_name\nx0,Berg\nx1,Anders\nx2,Chang\n", group)
     assert outcome.refused == [(3, "external_id")]
     assert outcome.totals == Totals(lines=3, created=2, refused=1)
@@ -516,13 +516,15 @@ def test_a_spreadsheet_may_name_its_delimiter(tmp_path: Path, group: CustomerGro
     [
         (b"", "is empty: its first line must name the columns."),
         (b"\n\n;;\n", "is empty: its first line must name the columns."),
+        (b"\n  \n ; \n", "is empty: its first line must name the columns."),
+        (b";".join(b"c%d" % n for n in range(501)) + b"\nx\n", "has 501 columns; there may be 500."),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "is not a text file"),
         (b"PK\x03\x04rest", "is a spreadsheet or an archive: save it as CSV."),
         ("last_name\nMüller\n".encode("utf-16-le"), "its encoding cannot be told"),
         (b"last_name\nM\x81ller\n", "is neither UTF-8 nor Windows-1252: name its encoding, for example cp850."),
         (b'"last_name\nAnders\n', "A quote opens here which nothing closes."),
     ],
-    ids=["empty", "blank", "picture", "xlsx", "utf-16 without mark", "cp850", "header"],
+    ids=["empty", "blank", "spaces", "too many columns", "picture", "xlsx", "utf-16 without mark", "cp850", "header"],
 )
 def test_a_file_that_is_no_csv_is_refused(tmp_path: Path, group: CustomerGroup, content: bytes, message: str) -> None:
     with pytest.raises(InvalidRequest) as problem:
@@ -555,11 +557,11 @@ def test_no_more_than_a_batch_of_a_long_file_is_held(
 ) -> None:
     seen = []
 
-    def save(self: object, records: Sequence[object]) -> BatchResult:
+    def save(records: Sequence[object], **options: object) -> BatchResult:
         seen.append(len(records))
         return BatchResult(Totals(), [], [], {})
 
-    monkeypatch.setattr(importing._Batch, "save", save)
+    monkeypatch.setattr(importing, "save_batch", save)
     content = "external_id;last_name;phone\n" + "".join(f"x{i};Anders{i};0211 {i:07}\n" for i in range(30_000))
     path = tmp_path / "long.csv"
     path.write_text(content)
@@ -635,7 +637,7 @@ def test_the_report_holds_every_finding_and_no_formula(tmp_path: Path, group: Cu
     assert code == 1
     assert text.count(": refused: ") == 20
     rows = list(csv.reader(io.StringIO(report.read_text("utf-8-sig")), delimiter=";"))
-    assert rows[0] == ["line", "column", "level", "message", "value"]
+    assert rows[0] == ["line of the file", "column", "level", "message", "value"]
     assert rows[1] == ["2", "kind", "refused", "Write person or company.", "'=1+1"]
     assert len(rows) == 31
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]

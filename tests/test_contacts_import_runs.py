@@ -16,8 +16,8 @@ from cmphone.contacts import import_runs, import_work, importing
 from cmphone.contacts.import_models import ImportFileChunk, ImportReport, ImportRun
 from cmphone.contacts.import_report import list_findings, list_report_lines, read_totals
 from cmphone.contacts.import_runs import cancel_run, create_run, discard_run, reuse_file, start_run
+from cmphone.contacts.import_types import BatchResult, Totals
 from cmphone.contacts.import_work import remove_old_runs, work_off_runs
-from cmphone.contacts.importing import BatchResult, Totals
 from cmphone.contacts.models import Contact, ContactChange, CustomerGroup, CustomerGroupRight, User
 from cmphone.contacts.services import save_configuration
 from cmphone.embedded import CHECKOUT
@@ -325,12 +325,12 @@ def test_an_error_of_the_program_ends_the_run_and_the_log_says_nothing_of_contac
 ) -> None:
     name = "Anders"
 
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise ValueError(name)
 
     first, second = make_run(user, group), make_run(user, group, "last_name\nBerg\n")
     with monkeypatch.context() as patch:
-        patch.setattr(importing._Batch, "save", fail)
+        patch.setattr(importing, "save_batch", fail)
         assert work_off_runs() == 2
     first.refresh_from_db()
     second.refresh_from_db()

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmphone.contacts.configuration import FieldRule, GroupRules
-from cmphone.contacts.importing import ImportRecord
+from cmphone.contacts.import_types import ImportRecord
 from cmphone.contacts.models import Contact
 from cmphone.contacts.vcard_parsing import MAX_PROPERTIES, MAX_VALUE, read_cards
 from cmphone.contacts.vcard_reading import open_vcards
+from cmphone.contacts.vcard_survey import survey_properties
 from cmphone.contacts.vcard_writing import Version, write_card
 from cmphone.problems import InvalidRequest
 from numbering.reading import Plan
@@ -372,6 +373,46 @@ def test_the_property_map_says_where_values_go(path: Path) -> None:
     assert (record.external_id, record.company) == ("4711", "n")
 
 
+def test_what_goes_where_its_name_tells_takes_no_part_in_entries_that_fit_less(path: Path) -> None:
+    lines = [N, "TEL;TYPE=cell:1", "TEL;TYPE=home:2", "TEL;TYPE=work:3"]
+    record = read_one(path, *lines, property_map=["TEL=note", "TEL;TYPE=cell=*", "TEL;TYPE=home=*"])
+    assert record.fields == NAME | {"mobile": "1", "private_phone": "2", "note": "3"}
+
+
+def test_the_properties_of_a_file_are_told_with_the_fields_that_they_went_to(path: Path) -> None:
+    path.write_text(
+        card("VERSION:3.0", "UID:7", "PHOTO;ENCODING=b:AAAA", *("TEL;TYPE=CELL,VOICE:1", "TEL;TYPE=cell:2"))
+        + card(N, "ORG:Futterkiste;Einkauf", "TEL:3", "TEL;TYPE=fax:4", "ADR;TYPE=home:;;Weg 3;Bonn;;53111;", "X-NO:5")
+        + card("KIND:org", "FN:Futterkiste", "TEL:4", "URL:a.de")
+        + card("KIND:group", "FN:Everybody", "X-LIST:1")
+        + "BEGIN:VCARD\nN:cut off"
+    )
+    assert survey_properties(path, rules=RULES) == {
+        "TEL;TYPE=cell": ["mobile"],
+        "ORG;PART=name": ["company"],
+        "ORG;PART=unit": [],
+        "N;PART=family": ["last_name"],
+        "N;PART=given": ["first_name"],
+        "FN": ["name"],
+        "TEL": ["phone"],
+        "TEL;TYPE=fax": ["fax"],
+        "ADR;TYPE=home": ["street", "city", "zip"],
+        "X-NO": [],
+        "URL": ["website"],
+    }
+
+
+@pytest.mark.parametrize("name", ["X-A:B", "X-" + "A" * 59])
+def test_a_property_that_no_map_can_name_is_not_told(path: Path, name: str) -> None:
+    path.write_text(card(N, f"{name};TYPE=work:1"))
+    assert not any(found.startswith("X-" + "A" * 59) or ":" in found for found in survey_properties(path, rules=RULES))
+
+
+def test_no_more_properties_are_told_than_people_look_through(path: Path) -> None:
+    path.write_text("".join(card(N, *(f"X-{card_no}-{n}:1" for n in range(30))) for card_no in range(5)))
+    assert len(survey_properties(path, rules=RULES)) == 100
+
+
 @pytest.mark.parametrize(
     ("entry", "detail"),
     [
@@ -465,7 +506,7 @@ def read_all(text: str, rules: GroupRules) -> ImportRecord:
     from cmphone.contacts import vcard_reading
 
     (found,) = read_cards(BytesIO(text.encode()))
-    return vcard_reading.read_card(found, rules=rules, kind=vcard_reading._find_kind(found, rules))
+    return vcard_reading.read_card(found, rules=rules, kind=vcard_reading.find_kind(found, rules))
 
 
 def test_a_card_reads_like_this() -> None:

@@ -104,6 +104,14 @@ def test_where_machines_ask_even_a_browser_is_answered_with_json(client: Client,
     assert (answer.status_code // 100, answer.headers["Content-Type"]) == (4, "application/problem+json")
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("body", ["{", "[" * 100_000, '{"username": ' * 100_000])
+def test_json_that_cannot_be_read_is_an_error_of_the_caller(client: Client, body: str) -> None:
+    answer = client.post("/api/v1/sessions", body, content_type="application/json")
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "http://testserver/problems/invalid-request")
+
+
 def test_a_form_that_is_too_old_is_told_so_on_a_page() -> None:
     answer = Client(enforce_csrf_checks=True).post("/login/", headers={"Accept": BROWSER})
 

@@ -20,9 +20,11 @@ from cmphone.api.notation import format_time
 from cmphone.api.numbers import NumberField, NumberSerializer, TextField
 from cmphone.api.paging import DEFAULT_PAGE_SIZE, LONGEST_CURSOR, make_page, read_cursor
 from cmphone.calls.models import Call, CallState, Direction
-from cmphone.calls.selectors import SHOWN, get_call, is_call_id, list_calls
+from cmphone.calls.rows import SHOWN
+from cmphone.calls.selectors import get_call, is_call_id, list_calls
 from cmphone.calls.services import call_back, change_call, report_call
 from cmphone.contacts.callers import Answer, look_up
+from cmphone.contacts.callers import Call as Caller
 from cmphone.contacts.models import User
 from cmphone.events_address import find_public_url
 from cmphone.monitoring.look_ups import count_batch
@@ -170,7 +172,7 @@ class CallsView(APIView):
         answer = look_up([call.number], who=user)
         if call.is_new:
             count_batch([answer.calls[0].found.match])
-        described = _describe(call, answer, 0, base_url=find_public_url(request))
+        described = describe_looked_up(call, answer, answer.calls[0], base_url=find_public_url(request))
         return Response(described, status=status.HTTP_201_CREATED if call.is_new else status.HTTP_200_OK)
 
 
@@ -254,7 +256,10 @@ def describe_calls(calls: Sequence[Call], user: User, *, base_url: str) -> list[
     if not calls:
         return []
     answer = look_up([call.number for call in calls], who=user)
-    return [_describe(call, answer, place, base_url=base_url) for place, call in enumerate(calls)]
+    return [
+        describe_looked_up(call, answer, caller, base_url=base_url)
+        for call, caller in zip(calls, answer.calls, strict=True)
+    ]
 
 
 def choose_popup_of(call: Call, lookup: Mapping[str, Any]) -> str:
@@ -262,8 +267,9 @@ def choose_popup_of(call: Call, lookup: Mapping[str, Any]) -> str:
     return MISSED_POPUP if call.is_missed else choose_popup(lookup)
 
 
-def _describe(call: Call, answer: Answer, place: int, *, base_url: str) -> dict[str, object]:
-    lookup: dict[str, Any] = describe_call(answer.calls[place], answer, base_url=base_url)
+def describe_looked_up(call: Call, answer: Answer, caller: Caller, *, base_url: str) -> dict[str, object]:
+    """Return a call as an answer has it to who asked for this look-up, in which `caller` is the call's number."""
+    lookup: dict[str, Any] = describe_call(caller, answer, base_url=base_url)
     return {
         "call_id": call.call_id,
         "direction": call.direction,

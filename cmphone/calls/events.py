@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from cmphone.calls.models import Call, CallEvent, CallFeed, EventKind
+from cmphone.prepared import prepared_cursor
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +33,17 @@ with told as (
     select u.id, 1
     from contacts_user u
     where u.is_active
-      and (u.id = %(reporter)s
+      and (u.id = $1
            or u.id in (select member.user_id
                        from calls_line line
                        join calls_line_users member on member.line_id = line.id
-                       where line.name = %(line)s))
+                       where line.name = $2))
     order by u.id
     on conflict (user_id) do update set number = feed.number + 1
     returning user_id, number
 )
 insert into calls_callevent (user_id, number, call_id, kind, at)
-select user_id, number, %(call)s, %(kind)s, statement_timestamp() from told
+select user_id, number, $3, $4, statement_timestamp() from told
 returning user_id, number
 """
 
@@ -54,16 +55,9 @@ def add_event(call: Call, kind: EventKind) -> None:
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("An event is written in the transaction that changes the call.")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _ADD,
-            {
-                "reporter": call.reporter_id,
-                "line": call.line if call.direction == "incoming" else "",
-                "call": call.pk,
-                "kind": kind.value,
-            },
-        )
+    line = call.line if call.direction == "incoming" else ""
+    with prepared_cursor() as cursor:
+        cursor.execute(_ADD, [call.reporter_id, line, call.pk, kind.value])
         numbers = dict(cursor.fetchall())
     if numbers:
         transaction.on_commit(partial(_publish, numbers), robust=True)

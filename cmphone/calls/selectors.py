@@ -15,12 +15,11 @@ from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils.translation import gettext as _
 
 from cmphone.calls.models import Call, Direction
+from cmphone.calls.rows import SHOWN, find_report
 from cmphone.contacts.models import User
 from cmphone.problems import NotFound
 
 Whose = Literal["all", "own", "team"]
-# What an answer tells of a call beside its own columns.
-SHOWN = ("reporter", "done_by", "called_back_by")
 _call_id = re.compile("[!-~]{1,200}", re.ASCII)
 
 _READ_REACH = """
@@ -85,21 +84,24 @@ def get_call(user: User, call_id: str) -> Call:
 
     Raises NotFound.
     """
-    return _find(user, call_id, Call.objects.select_related(*SHOWN))
+    own = find_report(user, call_id, lock=False) if is_call_id(call_id) else None
+    return own or _find(user, call_id, Call.objects.select_related(*SHOWN))
 
 
 def hold_call(user: User, call_id: str, reporter_id: int | None = None) -> Call:
     """Return the same, locked until the transaction ends; None: whoever reported it.  Raises NotFound."""
+    is_own = reporter_id in {None, user.pk} and is_call_id(call_id)
+    own = find_report(user, call_id, lock=True) if is_own else None
+    if own is not None:
+        return own
     calls = Call.objects.select_related(*SHOWN).select_for_update(of=("self",))
     return _find(user, call_id, calls if reporter_id is None else calls.filter(reporter=reporter_id))
 
 
 def _find(user: User, call_id: str, calls: QuerySet[Call]) -> Call:
-    if is_call_id(call_id):
-        own_report = calls.annotate(is_own=Value(True)).filter(call_id=call_id, reporter=user)  # type: ignore[no-redef]
-        call = own_report.first() or _limit(calls, user).filter(call_id=call_id).first()
-        if call is not None:
-            return call
+    call = _limit(calls, user).filter(call_id=call_id).first() if is_call_id(call_id) else None
+    if call is not None:
+        return call
     raise NotFound(_("There is no such call. Report it first, with POST /api/v1/calls."))
 
 
@@ -116,10 +118,12 @@ def _limit(calls: QuerySet[Call], user: User, whose: Whose = "all") -> QuerySet[
     reach = _read_reach(user)
     own = Q(reporter=user) | _came_in_on(reach.lines)
     calls = calls.annotate(is_own=Case(When(own, then=Value(True)), default=Value(False)))  # type: ignore[no-redef]
+    team = Q(reporter__in=reach.team) | _came_in_on(reach.team_lines)
     if whose == "own":
         calls = calls.filter(own)
     elif not user.is_superuser:
-        calls = calls.filter(own | Q(reporter__in=reach.team) | _came_in_on(reach.team_lines))
+        # Without a team there is none of a team: to say `own or team, and not own` would read all calls to find that.
+        calls = calls.filter(team if whose == "team" else own | team)
     if whose == "team":
         calls = calls.exclude(own)
     return calls.order_by("-started_at", "-id")

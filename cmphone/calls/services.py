@@ -6,7 +6,7 @@ A call is changed while its row is locked, and whoever it concerns has an event 
 
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from cmphone.calls.events import add_event, take_back_missed
 from cmphone.calls.models import Call, CallState, Direction, EventKind
+from cmphone.calls.rows import add_row, save_times
 from cmphone.calls.selectors import hold_call
 from cmphone.calls.states import Facts, Report, State, assume_end, learn, read_clock
 from cmphone.contacts.callers import look_up
@@ -41,15 +42,6 @@ _obstacles: dict[Obstacle, str | Promise] = {
     ),
 }
 
-_ADD = """
-insert into calls_call (call_id, reporter_id, line, direction, number, canonical, kind, started_at, reported_at, state,
-                        is_missed, is_end_assumed)
-values (%(call_id)s, %(reporter)s, %(line)s, %(direction)s, %(number)s, %(canonical)s, %(kind)s, %(started_at)s,
-        %(reported_at)s, 'ringing', false, false)
-on conflict (call_id, reporter_id) do nothing
-returning id
-"""
-
 
 # --- what clients report ---
 
@@ -73,7 +65,7 @@ def report_call(
         state=CallState.RINGING,
     )
     with transaction.atomic():
-        call.pk = _add(call)
+        call.pk = add_row(call)
         call.is_new, call.is_own = call.pk is not None, True
         if call.is_new:
             add_event(call, EventKind.RINGING)
@@ -187,15 +179,6 @@ def _read_number(number: str) -> dict[str, str]:
     return {"number": number, "canonical": reading.canonical, "kind": reading.kind}
 
 
-def _add(call: Call) -> int | None:
-    """Write a new call, and return its id; None: the reporter has one of this call id."""
-    names = ("call_id", "line", "direction", "number", "canonical", "kind", "started_at", "reported_at")
-    with connection.cursor() as cursor:
-        cursor.execute(_ADD, {"reporter": call.reporter_id, **{name: getattr(call, name) for name in names}})
-        row = cursor.fetchone()
-    return None if row is None else int(row[0])
-
-
 def _hold_own(user: User, call_id: str, reporter_id: int | None) -> Call:
     call = hold_call(user, call_id, reporter_id)
     if not call.is_own:
@@ -233,7 +216,7 @@ def _change(call: Call, facts: Facts) -> None:
     call.answered_at, call.ended_at, call.is_end_assumed = facts.answered_at, facts.ended_at, facts.is_end_assumed
     call.state = facts.state
     call.is_missed = call.direction == Direction.INCOMING and facts.is_unanswered
-    call.save(update_fields=["started_at", "answered_at", "ended_at", "is_end_assumed", "state", "is_missed"])
+    save_times(call)
     if was_missed and not call.is_missed:
         take_back_missed(call)
     if call.is_missed and not was_missed:

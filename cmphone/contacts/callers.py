@@ -3,7 +3,7 @@
 Every surface that looks a caller up comes here: the API, and the administration's trials.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cmphone.access.credentials import Credentials, hash_key
@@ -12,6 +12,7 @@ from cmphone.access.services import TOUCH_AFTER, authenticate_key
 from cmphone.contacts.configuration import Configuration, get_configuration
 from cmphone.contacts.models import User
 from cmphone.contacts.naming import show_number
+from cmphone.prepared import prepared_cursor
 from cmphone.problems import NotAuthenticated
 from license.models import TOUCH_AFTER_AT_MOST
 from license.services import authenticate
@@ -47,8 +48,30 @@ class Answer:
         own_lines = self.configuration.list_own_lines(self.search.visible_groups)
         return dial(call.reading, self.configuration.site, own_lines)
 
+    def find(self, number: str) -> Call:
+        """Return the call from this number, which is one of those that were asked for."""
+        return next(call for call in self.calls if call.raw == number)
 
-def look_up(numbers: Sequence[str], *, who: Credentials | User) -> Answer:
+
+# All that an answer depends on beside the numbers: who has the same is answered the same.
+_LIST_ALIKE = """
+select u.language, a.visible_groups, a.case_groups, a.can_create, array_agg(u.id)
+from contacts_user u
+join contacts_access a on a.user_id = u.id
+where u.id = any ($1::bigint[]) and u.is_active
+group by u.language, a.visible_groups, a.case_groups, a.can_create
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    language: str
+    visible_groups: frozenset[int]
+    case_groups: frozenset[int]
+    can_create: bool
+
+
+def look_up(numbers: Sequence[str], *, who: Credentials | User | KnownUser) -> Answer:
     """Find who is calling from these numbers, for who shows a session's token or an API key, or is known otherwise.
 
     One statement for all of them, unless the configuration has just changed, or a sign of life is due.
@@ -72,8 +95,49 @@ def look_up(numbers: Sequence[str], *, who: Credentials | User) -> Answer:
     return Answer(calls, search, configuration)
 
 
-def _identify(who: Credentials | User, configuration: Configuration) -> Asker:
+def look_up_for_each(numbers: Mapping[int, Collection[str]]) -> dict[int, Answer]:
+    """Find who is calling from these numbers of each of these users (ids), whose language and rights are those of the
+    moment.  Who is not active is left out.
+
+    Those who may see the same share one answer, of all their numbers: a statement for each such answer, and one more.
+    """
+    answers: dict[int, Answer] = {}
+    for view, alike in _list_alike(numbers):
+        wanted = list(dict.fromkeys(number for user_id in alike for number in numbers[user_id]))
+        answer = _look_up_if_active(wanted, alike[0])
+        if answer is not None and _read_view(answer.search) == view:
+            answers |= dict.fromkeys(alike, answer)
+            continue
+        # The rights or the language of the one who asked for all have changed since: each asks for himself.
+        for user_id in alike:
+            if (own := _look_up_if_active(list(numbers[user_id]), user_id)) is not None:
+                answers[user_id] = own
+    return answers
+
+
+def _list_alike(users: Collection[int]) -> Iterator[tuple[_View, list[int]]]:
+    with prepared_cursor() as cursor:
+        cursor.execute(_LIST_ALIKE, [list(users)])
+        rows = cursor.fetchall()
+    for language, visible, cases, can_create, alike in rows:
+        yield _View(language, frozenset(visible), frozenset(cases), can_create), alike
+
+
+def _read_view(search: Search) -> _View:
+    return _View(search.language, search.visible_groups, search.case_groups, search.can_create)
+
+
+def _look_up_if_active(numbers: Sequence[str], user_id: int) -> Answer | None:
+    try:
+        return look_up(numbers, who=KnownUser(user_id))
+    except NotAuthenticated:
+        return None
+
+
+def _identify(who: Credentials | User | KnownUser, configuration: Configuration) -> Asker:
     match who:
+        case KnownUser():
+            return who
         case User():
             return KnownUser(who.pk)
         case Credentials(scheme="api-key"):

@@ -82,6 +82,11 @@ class GroupRules:
     def has_companies(self) -> bool:
         return bool(self.fields.get("company"))
 
+    @cached_property
+    def names(self) -> Mapping[str, frozenset[str]]:
+        """Return the internal names of the fields, by kind of contact."""
+        return {kind: frozenset(rule.name for rule in fields) for kind, fields in self.fields.items()}
+
     @property
     def company_name_field(self) -> str:
         """Return the field that companies are called by in imports and exports; empty where there are none."""

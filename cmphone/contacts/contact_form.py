@@ -33,3 +33,8 @@ def build_input(rule: FieldRule, line: type[forms.TextInput] = forms.TextInput) 
 def is_long(value: str) -> bool:
     """Say whether a value needs several lines: one line would hide some of it, or lose its line ends."""
     return len(value) > LONG or "\n" in value or "\r" in value
+
+
+def unify_line_ends(text: str) -> str:
+    """Return a text with line ends as they are kept: a browser sends others."""
+    return text.replace("\r\n", "\n")

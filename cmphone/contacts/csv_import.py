@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from cmphone.contacts.configuration import GroupRules
 from cmphone.contacts.csv_columns import Columns, match_columns
 from cmphone.contacts.csv_reading import CsvFile, CsvLine, read_lines
-from cmphone.contacts.importing import ImportRecord, Source
+from cmphone.contacts.import_types import ImportRecord, Source
 from cmphone.contacts.models import ContactKind
 
 _kinds = {

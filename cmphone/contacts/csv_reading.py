@@ -22,6 +22,8 @@ DELIMITERS = ";\t|,"
 # Of one record, whose cells may hold line breaks.  A quote that is never closed swallows no more than this.
 MAX_LINES = 1_000
 MAX_LENGTH = csv.field_size_limit()
+# People choose a field for each: a page cannot show and send more.
+MAX_COLUMNS = 500
 
 _CHUNK = 1 << 20
 _SAMPLE = 4_000
@@ -72,7 +74,7 @@ def open_csv(path: Path, *, encoding: str | None = None, delimiter: str | None =
             _("%s is not a text file, or its encoding cannot be told from it (then name it, such as utf-16-le).") % path
         )
     sample = CsvFile(path, encoding, delimiter or _find_delimiter(path, encoding), ())
-    first = next((line for line in _read_records(sample) if line.error or any(line.cells)), None)
+    first = next((line for line in _read_records(sample) if line.error or any(map(str.strip, line.cells))), None)
     if first is None:
         raise InvalidRequest(_("%s is empty: its first line must name the columns.") % path)
     if first.error:
@@ -81,6 +83,11 @@ def open_csv(path: Path, *, encoding: str | None = None, delimiter: str | None =
     # Delimiters at the end of every line are how spreadsheets save columns that are empty.
     while header and not header[-1]:
         header.pop()
+    if len(header) > MAX_COLUMNS:
+        raise InvalidRequest(
+            _("%(path)s has %(found)d columns; there may be %(most)d. Leave out those that are no fields of contacts.")
+            % {"path": path, "found": len(header), "most": MAX_COLUMNS}
+        )
     return CsvFile(path, encoding, sample.delimiter, tuple(header))
 
 

@@ -21,7 +21,7 @@ from cmphone.contacts.directory_mapping import (
 )
 from cmphone.contacts.directory_models import Directory, DirectoryScope
 from cmphone.contacts.directory_reading import DirectorySearch, read_entries
-from cmphone.contacts.importing import ImportRecord
+from cmphone.contacts.import_types import ImportRecord
 from cmphone.contacts.models import Contact, ContactKind, choose_label
 from cmphone.contacts.naming import Named, NamedCompany, render_names
 from cmphone.contacts.sealing import BrokenSeal, seal, unseal

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from cmphone.contacts.importing import ImportRecord
+from cmphone.contacts.import_types import ImportRecord
 from cmphone.contacts.services import is_storable
 
 # Of an entry, as the protocol has it: attributes have any number of values, and these are bytes.

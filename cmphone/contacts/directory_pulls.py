@@ -26,7 +26,8 @@ from cmphone.contacts.directory_mapping import read_entry
 from cmphone.contacts.directory_models import Directory, DirectoryEntry
 from cmphone.contacts.directory_reading import read_entries
 from cmphone.contacts.import_models import ImportReport, ImportRun, ImportSource, ImportState
-from cmphone.contacts.importing import BatchResult, ImportRecord, Outcome, Totals, import_records
+from cmphone.contacts.import_types import BatchResult, ImportRecord, Outcome, Totals
+from cmphone.contacts.importing import import_records
 from cmphone.contacts.models import Contact, ContactChange, Way
 from cmphone.contacts.services import draft_contact, find_draft_errors, save_contacts
 from cmphone.contacts.writing import Author

@@ -71,8 +71,8 @@ def prepare_contact(
     """Return a contact that the user may make, with all fields of its model, empty but for the first telephone field.
 
     That has the caller's `number`, as the telephone system presents it, in international notation; one that is
-    no public number as it is.  Without `customer_group` the first by label of those that he may create in.
-    Raises NotFound, PermissionDenied or ValidationError.
+    no public number as it is, and nothing of one that is withheld.  Without `customer_group` it is the first by label
+    of those that he may create in.  Raises NotFound, PermissionDenied or ValidationError.
     """
     editor = Editor(user, get_current_configuration())
     rules = editor.get_creatable(customer_group)
@@ -213,10 +213,12 @@ class Editor:
         return groups[0]
 
     def show_caller(self, number: str) -> str:
-        """Return the number of a caller as people write it, as far as the user may know what it is."""
+        """Return the number of a caller as people write it, as far as the user may know what it is; empty: withheld."""
         plans = [plan for plan in self._configuration.inside_plans if int(plan.key) in self.viewable]
-        readings = read_presented(number, self._configuration.site, plans)
-        return show_number(readings[0]) if readings[0].kind == "public" else number
+        reading, *_others = read_presented(number, self._configuration.site, plans)
+        if reading.kind == "withheld":
+            return ""
+        return show_number(reading) if reading.kind == "public" else number
 
     def get_editable(self, contact_id: int, expected_version: int | None) -> Contact:
         """Return a contact that the user may change.  Raises NotFound, PermissionDenied or PreconditionFailed."""

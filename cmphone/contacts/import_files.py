@@ -15,9 +15,12 @@ from cmphone.contacts.csv_columns import guess_fields, locate_columns
 from cmphone.contacts.csv_import import open_lines
 from cmphone.contacts.csv_reading import decode_beginning, open_csv
 from cmphone.contacts.import_models import ImportSource
-from cmphone.contacts.importing import BatchResult, Finding, Source, Totals, import_records
+from cmphone.contacts.import_types import BatchResult, Finding, Source, Totals
+from cmphone.contacts.importing import import_records
 from cmphone.contacts.models import ContactKind, CustomerGroup
+from cmphone.contacts.vcard_filling import AS_NAMED
 from cmphone.contacts.vcard_reading import open_vcards
+from cmphone.contacts.vcard_survey import survey_properties
 from cmphone.contacts.writing import Author
 from cmphone.problems import InvalidRequest
 
@@ -72,12 +75,14 @@ def open_source(source: str, path: Path, *, rules: GroupRules, options: FileOpti
 def guess_options(
     source: str, path: Path, *, rules: GroupRules, encoding: str | None = None, delimiter: str | None = None
 ) -> dict[str, Any]:
-    """Return how a file seems to be read, and what its columns seem to be.
+    """Return how a file seems to be read, and what its columns, or the properties of its cards, seem to be.
 
     Raises InvalidRequest when it cannot be read.
     """
-    if source != ImportSource.CSV:
-        return {}
+    if source == ImportSource.VCARD:
+        found = survey_properties(path, rules=rules)
+        mapping = [AS_NAMED] * len(found)
+        return {"header": list(found), "mapping": mapping, "recognized": list(found.values())}
     file = open_csv(path, encoding=encoding, delimiter=delimiter)
     locate_columns(file.header)
     mapping = guess_fields(file.header, rules)

@@ -40,7 +40,8 @@ class ImportRun(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, verbose_name=_("user"))
     user_name = models.CharField(_("user"), max_length=150, blank=True)
     file_name = models.CharField(_("file"), max_length=255, blank=True)
-    # Of a CSV file: encoding, delimiter, header, and mapping, the field of every column.
+    # Of a CSV file: encoding, delimiter, header, and mapping, the field of every column.  Of a vCard file: header, its
+    # properties, mapping, and the fields that each was recognized as.
     options = models.JSONField(_("options"), default=dict)
     overwrite_empty = models.BooleanField(
         _("empty values overwrite"),

@@ -9,7 +9,8 @@ from cmphone.contacts.configuration import GroupRules
 from cmphone.contacts.import_files import FileOptions, name_file, open_source, read_options
 from cmphone.contacts.import_models import ImportRun, ImportSource
 from cmphone.contacts.import_runs import read_beginning
-from cmphone.contacts.importing import BatchResult, Finding, Outcome, import_records
+from cmphone.contacts.import_types import BatchResult, Finding, Outcome
+from cmphone.contacts.importing import import_records
 from cmphone.contacts.models import Contact, User, Way
 from cmphone.contacts.writing import Author
 

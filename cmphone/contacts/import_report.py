@@ -8,8 +8,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override as override_language
 
-from cmphone.contacts.import_models import ImportReport, ImportRun
-from cmphone.contacts.importing import Finding, Outcome, Totals
+from cmphone.contacts.import_models import ImportReport, ImportRun, ImportSource
+from cmphone.contacts.import_types import Finding, Outcome, Totals
 from cmphone.contacts.models import ContactKind
 
 # What Totals counts, as people read it.
@@ -23,6 +23,12 @@ TOTALS: dict[str, str | Promise] = {
     "duplicates": _("possible duplicates"),
     "unreadable_numbers": _("numbers that cannot be read"),
     "impossible_numbers": _("impossible numbers"),
+}
+# What the number of a record counts.
+PLACES: dict[str, str | Promise] = {
+    ImportSource.CSV: _("line of the file"),
+    ImportSource.VCARD: _("card of the file"),
+    ImportSource.DIRECTORY: _("entry of the directory"),
 }
 _BATCHES = 10
 
@@ -70,7 +76,7 @@ def list_report_lines(run: ImportRun, language: str) -> Iterator[list[Sequence[o
     A record has a line for each finding, and one if there is none.
     """
     with override_language(language):
-        header = [gettext("line"), gettext("outcome"), gettext("contact"), gettext("column"), gettext("level")]
+        header = [str(PLACES[run.source]), gettext("outcome"), gettext("contact"), gettext("column"), gettext("level")]
         chunk: list[Sequence[object]] = [[*header, gettext("message"), gettext("value")]]
         chunk += [["", "", "", *_cells(finding)] for finding in list_left_out(run)]
     yield chunk

@@ -11,8 +11,8 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from cmphone.contacts.import_models import ImportFileChunk, ImportReport, ImportRun, ImportSource, ImportState
+from cmphone.contacts.import_types import Finding
 from cmphone.contacts.import_work import MAX_VALUE
-from cmphone.contacts.importing import Finding
 
 # Of contacts, or with one of these values.
 _FIND = """

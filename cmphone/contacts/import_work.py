@@ -25,7 +25,8 @@ from django.utils.translation import gettext as _
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.import_files import name_file, open_source, read_options
 from cmphone.contacts.import_models import ImportReport, ImportRun, ImportSource, ImportState
-from cmphone.contacts.importing import BatchResult, Totals, import_records
+from cmphone.contacts.import_types import BatchResult, Totals
+from cmphone.contacts.importing import import_records
 from cmphone.contacts.models import User, Way
 from cmphone.contacts.selectors import list_importable_groups
 from cmphone.contacts.services import unstorable

@@ -4,7 +4,7 @@ How both are built anew when the configuration changes belongs to rebuilding.py.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -123,32 +123,27 @@ class _Written:
     """A draft on its way in: the contact as it will be, and what of it that changes (as ContactChange has it)."""
 
     def __init__(self, draft: ContactDraft, rules: GroupRules, now: datetime) -> None:
-        self.is_new = draft.contact is None
+        was = draft.contact
+        self.is_new = was is None
         self.rules = rules
         # A copy: where it does not go in after all, the caller still has the contact as it was read.
-        self.contact = copy(draft.contact) or Contact(
+        self.contact = copy(was) or Contact(
             customer_group_id=draft.customer_group_id, kind=draft.kind, created_at=now, updated_at=now
         )
-        was, source_was = _facts(self.contact), self.source
         self.contact.company = draft.company
         self.contact.external_id = draft.external_id
         self.contact.is_active = draft.is_active
         # Values of fields that the contact model has no more stay, in case it gets them back.
-        specified = {rule.name for rule in rules.fields[self.contact.kind]}
+        specified = rules.names[self.contact.kind]
         unspecified = {name: value for name, value in self.contact.fields.items() if name not in specified}
         self.contact.fields = unspecified | {name: value for name, value in draft.fields.items() if value.strip()}
-        self.changes: dict[str, list[object]] = {}
-        if not self.is_new:
-            now_is = _facts(self.contact)
-            self.changes = {
-                key: [was.get(key), now_is.get(key)] for key in was | now_is if was.get(key) != now_is.get(key)
-            }
+        self.changes = _compare(was, self.contact) if was else {}
         takes_other = self.is_new or "external_id" in self.changes
         self.takes_external_id = takes_other and self.contact.external_id != ""
         if self.is_new or self.changes:
             self.contact.updated_at = now
             rename(self.contact, rules)
-        self.is_indexed_anew = self.is_new or self.source != source_was
+        self.is_indexed_anew = bool(was and self.changes and self.source != _see(was, rules))
 
     @property
     def key(self) -> tuple[int, str]:
@@ -156,8 +151,14 @@ class _Written:
 
     @property
     def source(self) -> IndexSource:
-        c = self.contact
-        return build_index_source(c.pk or 0, c.kind, c.is_active, c.fields, self.rules)
+        return _see(self.contact, self.rules)
+
+
+def _compare(was: Contact, now_is: Contact) -> dict[str, list[object]]:
+    """Return what changes of a contact: by its name in the history, what it was and what it is."""
+    before, after = _facts(was), _facts(now_is)
+    names = (name for name in before | after if before.get(name) != after.get(name))
+    return {name: [before.get(name), after.get(name)] for name in names}
 
 
 def _facts(contact: Contact) -> dict[str, object]:
@@ -173,7 +174,7 @@ def find_draft_errors(draft: ContactDraft, rules: GroupRules) -> dict[str, list[
     Whether another contact has the external id is for the database to say.
     """
     errors: dict[str, list[str]] = {}
-    specified = {rule.name for rule in rules.fields.get(draft.kind, ())}
+    specified = rules.names.get(draft.kind)
     if not specified:
         errors["kind"] = [_("The contact model has no contacts of this kind.")]
         return errors
@@ -196,7 +197,7 @@ def find_draft_errors(draft: ContactDraft, rules: GroupRules) -> dict[str, list[
     return errors
 
 
-def _find_value_error(name: str, value: object, specified: set[str]) -> str | None:
+def _find_value_error(name: str, value: object, specified: Collection[str]) -> str | None:
     if name not in specified:
         return _("The contact model has no such field.")
     if not isinstance(value, str):
@@ -214,6 +215,10 @@ def is_storable(text: str) -> bool:
 def _index(written: Sequence[_Written], *, write: Callable[[Sequence[IndexSource], Plan], None]) -> None:
     for rules in {each.rules.id: each.rules for each in written}.values():
         write([each.source for each in written if each.rules.id == rules.id], rules.plan)
+
+
+def _see(contact: Contact, rules: GroupRules) -> IndexSource:
+    return build_index_source(contact.pk, contact.kind, contact.is_active, contact.fields, rules)
 
 
 def build_index_source(

@@ -1,6 +1,6 @@
 """Writes a site out as the tables of a site file: every key of every entry, so that all of it can be carried on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,17 +20,20 @@ from cmphone.contacts.models import (
     User,
 )
 from cmphone.contacts.site_people import QUEUE_RIGHTS, RIGHTS, USER_COLUMNS
+from cmphone.contacts.site_records import SiteSection
 from cmphone.contacts.site_tables import Section
+from cmphone.contacts.site_webhooks import read_webhooks
 from cmphone.properties import registry
 from cmphone.properties.selectors import load_properties
 from templates_store.rendering import Templates
 from templates_store.selectors import load_templates
 
 
-def read_site() -> dict[str, Any]:
+def read_site(sections: Sequence[SiteSection] = ()) -> dict[str, Any]:
     """Return the configuration as the tables of a site file: `apply_site` with them changes nothing.
 
-    The order depends on names alone, so that two exports can be compared.  Passwords are left out.
+    The order depends on names alone, so that two exports can be compared.  Passwords and secrets are left out.
+    `sections` are those of rooms above.
     """
     site = {
         "properties": Section((registry.full_name(name), value) for name, value in sorted(load_properties().items())),
@@ -56,6 +59,8 @@ def read_site() -> dict[str, Any]:
             )
             for user in sorted(User.objects.prefetch_related("groups"), key=lambda user: user.username)
         ],
+        "webhooks": read_webhooks(),
+        **{section.key: section.read() for section in sections},
     }
     return {name: section for name, section in site.items() if section}
 

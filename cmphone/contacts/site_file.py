@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from cmphone.contacts.models import Contact, CustomerGroup, Queue
 from cmphone.contacts.site_contact_models import apply_contact_model
 from cmphone.contacts.site_people import apply_role, apply_user
-from cmphone.contacts.site_records import Change, Site, read_columns, show, show_names
+from cmphone.contacts.site_records import Change, Site, SiteSection, read_columns, show, show_names
 from cmphone.contacts.site_tables import (
     SiteFileError,
     Table,
@@ -26,21 +26,29 @@ from cmphone.contacts.site_tables import (
     read_tables,
     read_text,
 )
+from cmphone.contacts.site_webhooks import apply_webhook
 from cmphone.properties import registry
 from cmphone.properties.selectors import load_properties
 from cmphone.properties.services import mark_configuration_changed, set_property
 
 
 @transaction.atomic
-def apply_site(*, data: Mapping[str, Any], environ: Mapping[str, str], dry_run: bool = False) -> Sequence[Change]:
+def apply_site(
+    *,
+    data: Mapping[str, Any],
+    environ: Mapping[str, str],
+    dry_run: bool = False,
+    sections: Sequence[SiteSection] = (),
+) -> Sequence[Change]:
     """Make the configuration as the tables of a site file say, and return what that changed.
 
-    Safe to repeat.  `environ` holds the passwords that `password_env` names.  `dry_run` does all of it, and takes
-    it back.  Raises SiteFileError, with everything that is wrong, and changes nothing.
+    Safe to repeat.  `environ` holds the passwords and secrets that `password_env` and `secret_env` name; `sections` are
+    those of rooms above.  `dry_run` does all of it, and takes it back.  Raises SiteFileError, with everything that is
+    wrong, and changes nothing.
     """
     mark_configuration_changed()
     site = Site(environ)
-    _apply_sections(site, data)
+    _apply_sections(site, data, sections)
     if site.problems:
         raise SiteFileError(site.problems)
     if dry_run or not site.changes:
@@ -49,7 +57,7 @@ def apply_site(*, data: Mapping[str, Any], environ: Mapping[str, str], dry_run: 
     return site.changes
 
 
-def _apply_sections(site: Site, data: Mapping[str, Any]) -> None:
+def _apply_sections(site: Site, data: Mapping[str, Any], more: Sequence[SiteSection]) -> None:
     sections = Table("", data, site.problems).take(
         properties=read_table,
         contact_models=read_tables,
@@ -57,6 +65,8 @@ def _apply_sections(site: Site, data: Mapping[str, Any]) -> None:
         queues=read_tables,
         roles=read_tables,
         users=read_tables,
+        webhooks=read_tables,
+        **{section.key: read_tables for section in more},
     )
     # In the order in which they refer to each other, whatever the order in the file is.
     _apply_properties(site, sections.get("properties", {}))
@@ -72,6 +82,11 @@ def _apply_sections(site: Site, data: Mapping[str, Any]) -> None:
     # Who is deactivated makes room for others: the licence may name no more.
     for table in sorted(users, key=lambda table: table.values.get("active") is not False):
         apply_user(site, table)
+    for table in _entries(site, sections.get("webhooks", []), _("webhook %s")):
+        apply_webhook(site, table)
+    for section in more:
+        for table in _entries(site, sections.get(section.key, []), str(section.where), key=section.name_key):
+            section.apply(site, table)
 
 
 def _entries(site: Site, tables: Sequence[Mapping[str, Any]], where: str, key: str = "name") -> Iterator[Table]:

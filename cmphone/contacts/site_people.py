@@ -10,8 +10,6 @@ from django.utils.translation import gettext as _
 from cmphone.contacts.models import CustomerGroupRight, QueueRight, Role, User
 from cmphone.contacts.site_records import Site, show_names
 from cmphone.contacts.site_tables import Table, read_flag, read_names, read_rights, read_text
-from cmphone.environment import SettingsError
-from cmphone.environment import read_text as read_variable
 
 RIGHTS = ("view", "create", "edit")
 QUEUE_RIGHTS = ("create",)
@@ -95,7 +93,7 @@ def apply_user(site: Site, table: Table) -> None:
     username = User.normalize_username(values["username"])
     user = User.objects.filter(username=username).first() or User(username=username)
     is_new = user.pk is None
-    password = _read_password(site, table, values.get("password_env", ""), is_required=is_new)
+    password = site.read_secret(table, "password_env", values, is_required=is_new)
     has_new_password = bool(password) and (is_new or not check_password(password, user.password))
     if is_new or has_new_password:
         # No password to set: one that nobody can log in with.
@@ -115,17 +113,3 @@ def apply_user(site: Site, table: Table) -> None:
         if before != after:
             user.groups.set([role for role in found if role])
             site.note_value(table, "roles", show_names(before), show_names(after))
-
-
-def _read_password(site: Site, table: Table, variable: str, *, is_required: bool) -> str:
-    """Return what the variable holds; empty if it is not set, which is a problem where it is required."""
-    if not variable:
-        return ""
-    try:
-        password = read_variable(variable, "", site.environ)
-    except SettingsError as error:
-        table.refuse(f"password_env: {error}")
-        return ""
-    if not password and is_required:
-        table.refuse(_("password_env: the variable %s is not set.") % variable)
-    return password

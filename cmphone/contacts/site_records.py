@@ -1,15 +1,17 @@
 """What the sections of a site file share while it is applied: the records, what changes, and what is wrong."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import Model
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from cmphone.contacts.models import ContactModel, CustomerGroup, Queue, Role
-from cmphone.contacts.site_tables import Table
+from cmphone.contacts.site_tables import Section, Table
+from cmphone.environment import SettingsError, read_text
 
 RecordT = TypeVar("RecordT", bound=Model)
 
@@ -76,6 +78,33 @@ class Site:
                 if after[name] != before[name]:
                     self.note_value(table, name, before[name], after[name])
         return True
+
+    def read_secret(self, table: Table, key: str, values: Mapping[str, Any], *, is_required: bool) -> str:
+        """Return what the variable holds that `key` names; empty if it is not set, a problem where it is required."""
+        variable = values.get(key, "")
+        if not variable:
+            return ""
+        try:
+            secret = read_text(variable, "", self.environ)
+        except SettingsError as error:
+            table.refuse(f"{key}: {error}")
+            return ""
+        if not secret and is_required:
+            table.refuse(_("%(key)s: the variable %(name)s is not set.") % {"key": key, "name": variable})
+        return secret
+
+
+class SiteSection(NamedTuple):
+    """Entries of a site file, `[[key]]`, which a room above this one brings along.
+
+    `where` names one of them, as “line %s”; `name_key` is the key that has its name.
+    """
+
+    key: str
+    where: str | Promise
+    name_key: str
+    apply: Callable[[Site, Table], None]
+    read: Callable[[], list[Section]]
 
 
 def refuse_all(table: Table, error: ValidationError) -> None:

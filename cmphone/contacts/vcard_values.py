@@ -1,7 +1,4 @@
-"""Takes the values out of a card, each with what it says of itself; vcard_reading.py says where they go.
-
-Knows no database.
-"""
+"""Takes the values out of a card, and what is known of each: its property, its types, its label."""
 
 import re
 from collections.abc import Iterator, Sequence

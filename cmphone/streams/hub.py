@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from cmphone.api.notation import format_time
 from cmphone.problems import NotAuthenticated, PermissionDenied, Throttled, Unavailable
 from cmphone.streams.callers import Caller, identify_again, list_unchanged
-from cmphone.streams.selectors import Event, describe_calls, find_versions, list_events
+from cmphone.streams.selectors import Event, Reader, describe_calls, find_versions, list_events
 from cmphone.streams.stream import EVENTS_AT_ONCE, Stream, Versions, write_event, write_versions
 from cmphone.streams.threads import Threads
 from cmphone.streams.wake_ups import listen
@@ -27,8 +27,13 @@ logger = logging.getLogger(__name__)
 
 STREAMS_AT_MOST = 5_000
 STREAMS_OF_A_USER_AT_MOST = 20
+# So many events are told together: those who come back in thousands do not wait for the last of them.
+TOLD_AT_ONCE = 100
 CHECK_SECONDS = 5
 TRY_AGAIN_SECONDS = 0.5
+
+# Calls by their ids; None: one that cannot be described.
+Described = Mapping[int, Mapping[str, object] | None]
 
 
 class Hub:
@@ -132,44 +137,55 @@ class Hub:
             return
         events = await self._threads.run(list_events, after)
         self.is_database_up = True
+        by_user = {user: list(group) for user, group in groupby(events, attrgetter("user_id"))}
         outcomes = await asyncio.gather(
-            *(self._tell_user(readers[user], list(group)) for user, group in groupby(events, attrgetter("user_id"))),
+            *(self._tell_users({user: readers[user] for user in part}, part) for part in _divide(by_user)),
             return_exceptions=True,
         )
         for error in outcomes:
             if error is not None:
                 raise error
 
-    async def _tell_user(self, streams: Sequence[Stream], events: Sequence[Event]) -> None:
-        user_id = events[0].user_id
-        for base_url in {stream.base_url for stream in streams}:
-            calls = await self._describe(user_id, {event.call_id for event in events}, base_url)
-            for event in events:
-                # What he may not see any more does not exist for him.
-                text = _write(event, calls[event.call_id]) if event.call_id in calls else b""
-                for stream in streams:
-                    if stream.base_url == base_url and stream.number < event.number:
-                        stream.number = event.number
-                        if text:
-                            stream.put(text)
-                            self.sent += 1
-        if len(events) == EVENTS_AT_ONCE:
-            self._wake_users({user_id})
+    async def _tell_users(
+        self, streams_of: Mapping[int, Sequence[Stream]], events_of: Mapping[int, Sequence[Event]]
+    ) -> None:
+        calls_of = await self._describe(
+            {
+                Reader(user, stream.base_url): {event.call_id for event in events}
+                for user, events in events_of.items()
+                for stream in streams_of[user]
+            }
+        )
+        for user, events in events_of.items():
+            for base_url in {stream.base_url for stream in streams_of[user]}:
+                calls = calls_of[Reader(user, base_url)]
+                for event in events:
+                    # What he may not see any more does not exist for him.
+                    text = _write(event, calls[event.call_id]) if event.call_id in calls else b""
+                    for stream in streams_of[user]:
+                        if stream.base_url == base_url and stream.number < event.number:
+                            stream.number = event.number
+                            if text:
+                                stream.put(text)
+                                self.sent += 1
+            if len(events) == EVENTS_AT_ONCE:
+                self._wake_users({user})
 
-    async def _describe(
-        self, user_id: int, ids: Collection[int], base_url: str
-    ) -> Mapping[int, Mapping[str, object] | None]:
+    async def _describe(self, wanted: Mapping[Reader, Collection[int]]) -> Mapping[Reader, Described]:
         try:
-            return await self._threads.run(describe_calls, user_id, ids, base_url)
-        except NotAuthenticated:
-            # Not active any more.
-            return {}
+            return await self._threads.run(describe_calls, wanted)
         except (DatabaseError, InterfaceError):
             raise
         except Exception:
-            # A call that cannot be described must not hold up all that come after it: it is told without.
-            logger.exception("Unforeseen error: calls are told without their description.")
-            return dict.fromkeys(ids)
+            if len(wanted) == 1:
+                # A call that cannot be described must not hold up all that come after it: it is told without.
+                logger.exception("Unforeseen error: calls are told without their description.")
+                return {reader: dict.fromkeys(calls) for reader, calls in wanted.items()}
+        # Nor those of others.
+        told: dict[Reader, Described] = {}
+        for reader, calls in wanted.items():
+            told |= await self._describe({reader: calls})
+        return told
 
     async def _check(self) -> None:
         """See to it every few seconds that nobody misses anything, and that nobody listens who may not."""
@@ -203,6 +219,18 @@ class Hub:
             except Exception:
                 logger.exception("Unforeseen error; trying again.")
                 await asyncio.sleep(TRY_AGAIN_SECONDS)
+
+
+def _divide(events_of: Mapping[int, Sequence[Event]]) -> Iterator[dict[int, Sequence[Event]]]:
+    """Yield the users with their events in parts of not many more than TOLD_AT_ONCE events."""
+    part: dict[int, Sequence[Event]] = {}
+    for user, events in events_of.items():
+        part[user] = events
+        if sum(map(len, part.values())) >= TOLD_AT_ONCE:
+            yield part
+            part = {}
+    if part:
+        yield part
 
 
 def _write(event: Event, call: Mapping[str, object] | None) -> bytes:

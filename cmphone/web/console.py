@@ -20,7 +20,8 @@ from django.views.decorators.http import require_POST, require_safe
 from cmphone.api.calls import describe_calls
 from cmphone.calls.events import last_number
 from cmphone.calls.models import CallState
-from cmphone.calls.selectors import SHOWN, list_calls
+from cmphone.calls.rows import SHOWN
+from cmphone.calls.selectors import list_calls
 from cmphone.calls.services import call_back, change_call
 from cmphone.contacts.models import User
 from cmphone.events_address import find_events_url, find_public_url

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.configuration import GroupRules
-from cmphone.contacts.contact_form import build_input, is_long, name_input
+from cmphone.contacts.contact_form import build_input, is_long, name_input, unify_line_ends
 from cmphone.contacts.editing import CompanyKey, ContactValues
 from cmphone.contacts.models import Contact, ContactKind, User
 from cmphone.contacts.searching import Condition, match_contacts
@@ -153,8 +153,8 @@ class ContactForm(forms.Form):
 
 
 def _unify(value: Any) -> Any:
-    """Return a text with line ends as they are kept: a browser sends others."""
-    return value.replace("\r\n", "\n") if isinstance(value, str) else value
+    """Return a value, its line ends as they are kept."""
+    return unify_line_ends(value) if isinstance(value, str) else value
 
 
 def _note(what: str, value: object) -> str:

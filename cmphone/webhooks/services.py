@@ -43,12 +43,12 @@ _ANNOUNCE = """
 insert into webhooks_delivery (event_id, webhook_id, kind, occurred_at, subject_id, customer_group_id,
                                customer_group_name, data, state, tries, next_try_at, last_failure)
 select e.event_id, w.id, e.kind, statement_timestamp(), e.subject_id, e.customer_group_id, coalesce(g.name, ''),
-       e.data::jsonb, 'waiting', 0, statement_timestamp(), ''
+       e.data, 'waiting', 0, statement_timestamp(), ''
 from (
     -- Before the join: an event has one id for every webhook.
     select gen_random_uuid() as event_id, given.*
-    from unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) with ordinality
-         as given (kind, subject_id, customer_group_id, data, place)
+    from rows from (json_to_recordset(%s::json) as (kind text, subject_id text, customer_group_id bigint, data jsonb))
+         with ordinality as given (kind, subject_id, customer_group_id, data, place)
     offset 0
 ) e
 join webhooks_webhook w on w.is_active and e.kind = any (w.events) and (
@@ -73,15 +73,7 @@ def announce(events: Sequence[Event]) -> None:
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Events are announced in the transaction that they tell of.")
     with connection.cursor() as cursor:
-        cursor.execute(
-            _ANNOUNCE,
-            [
-                [event.kind.value for event in events],
-                [event.subject_id for event in events],
-                [event.customer_group_id for event in events],
-                [orjson.dumps(dict(event.data)).decode() for event in events],
-            ],
-        )
+        cursor.execute(_ANNOUNCE, [orjson.dumps(events).decode()])
         has_any = cursor.rowcount > 0
     if has_any:
         hasten(SEND_TASK)
@@ -101,7 +93,7 @@ def find_url_error(url: str) -> str | None:
 
 @transaction.atomic
 def save_webhook(webhook: Webhook, *, customer_groups: Collection[int] | None) -> Webhook:
-    """Make or change a webhook, for these customer groups or, with None, for all.  A new one gets its secret.
+    """Make or change a webhook, for these customer groups or, with None, for all.  A new one without a secret gets one.
 
     One that was paused and is active now begins anew, without failures.  Raises ValidationError.
     """
@@ -116,7 +108,8 @@ def save_webhook(webhook: Webhook, *, customer_groups: Collection[int] | None) -
         webhook.failures, webhook.failing_since, webhook.waits_until = 0, None, None
         fields += ["pause_reason", "failures", "failing_since", "waits_until"]
     if webhook._state.adding:
-        webhook.secret, webhook.secret_changed_at, webhook.created_at = make_secret(), now, now
+        webhook.secret = webhook.secret or make_secret()
+        webhook.secret_changed_at, webhook.created_at = now, now
         webhook.save()
     else:
         webhook.save(update_fields=fields)
@@ -126,10 +119,14 @@ def save_webhook(webhook: Webhook, *, customer_groups: Collection[int] | None) -
 
 
 @transaction.atomic
-def change_secret(webhook: Webhook) -> str:
-    """Give the webhook a new secret, and return it.  The one before signs along for a while (models.py)."""
+def change_secret(webhook: Webhook, *, secret: str | None = None) -> str:
+    """Give the webhook this secret, or with None a new one, and return it.
+
+    The one before signs along for a while (models.py).
+    """
     locked = Webhook.objects.select_for_update().get(pk=webhook.pk)
-    locked.previous_secret, locked.secret, locked.secret_changed_at = locked.secret, make_secret(), timezone.now()
+    locked.previous_secret = locked.secret
+    locked.secret, locked.secret_changed_at = secret or make_secret(), timezone.now()
     locked.save(update_fields=["secret", "previous_secret", "secret_changed_at"])
     return locked.secret
 

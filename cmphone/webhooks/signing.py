@@ -17,6 +17,14 @@ def make_secret() -> str:
     return _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
+def is_secret(text: str) -> bool:
+    """Say whether a text is a secret: the prefix, and as many bytes in base64 as the specification allows."""
+    try:
+        return text.startswith(_PREFIX) and 24 <= len(base64.b64decode(text[len(_PREFIX) :], validate=True)) <= 64
+    except ValueError:
+        return False
+
+
 def sign(body: bytes, *, event_id: str, timestamp: int, keys: Iterable[str]) -> Mapping[str, str]:
     """Return the headers that say of which event a body is, when it was sent, and by whom: a signature by each key.
 

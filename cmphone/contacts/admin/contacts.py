@@ -219,6 +219,8 @@ class ContactAdmin(admin.ModelAdmin):
         has_company = kind == ContactKind.PERSON and rules.has_companies
         inputs = [name_input(rule) for rule in rules.fields.get(kind, ())] if is_editable else ["values"]
         keys = [("group", "kind"), *inputs, *(["company"] if has_company else []), "is_active", "external_id"]
+        if obj is not None and is_editable:
+            keys.append("version")
         fieldsets: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": keys})]
         if obj is not None:
             fieldsets += [

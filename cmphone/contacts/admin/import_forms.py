@@ -1,6 +1,6 @@
 """What the pages of imports take in: a file, and how it is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from cmphone.contacts.admin.readings import label_field
 from cmphone.contacts.configuration import GroupRules
 from cmphone.contacts.csv_columns import list_choices
-from cmphone.contacts.import_models import ImportRun
+from cmphone.contacts.import_models import ImportRun, ImportSource
 from cmphone.contacts.models import ContactKind
+from cmphone.contacts.vcard_filling import AS_NAMED, list_targets
 
 ENCODINGS: list[tuple[str, str]] = [
     ("utf-8-sig", "UTF-8"),
@@ -75,7 +76,7 @@ class UploadForm(forms.Form):
 
 
 class SettingsForm(forms.Form):
-    """How the file of a draft is imported, and a CSV file read: what it is now stands in it at first."""
+    """How the file of a draft is imported, and read: what it is now stands in it at first."""
 
     overwrite_empty = forms.BooleanField(
         label=_("Empty values overwrite"),
@@ -88,25 +89,41 @@ class SettingsForm(forms.Form):
     def __init__(self, data: Any = None, *, run: ImportRun, rules: GroupRules) -> None:
         super().__init__(data, initial={"overwrite_empty": run.overwrite_empty})
         self._options = run.options
-        if "header" not in run.options:
-            del self.fields["encoding"], self.fields["delimiter"]
+        if run.source == ImportSource.CSV:
+            self._add_columns(run.options, rules)
             return
+        del self.fields["encoding"], self.fields["delimiter"]
+        if "header" in run.options:
+            self._add_properties(run.options, rules)
+
+    def _add_columns(self, options: Mapping[str, Any], rules: GroupRules) -> None:
         known = dict(ENCODINGS)
-        encoding, delimiter = run.options["encoding"], run.options["delimiter"]
+        encoding, delimiter = options["encoding"], options["delimiter"]
         self.fields["encoding"].choices = [*ENCODINGS, *([] if encoding in known else [(encoding, encoding)])]  # type: ignore[attr-defined]
         spelled = next((name for name, character in _spelled.items() if character == delimiter), delimiter)
         self.initial.update({"encoding": encoding, "delimiter": spelled})
-        choices = list_field_choices(rules)
-        for index, (column, field) in enumerate(zip(run.options["header"], run.options["mapping"], strict=True)):
+        choices = list_field_choices(rules, list_choices(rules))
+        for index, (column, field) in enumerate(zip(options["header"], options["mapping"], strict=True)):
             # The label of fields with several names.
             extra = [(field, column)] if field and field not in dict(choices) else []
             self.fields[f"column-{index}"] = forms.ChoiceField(
                 label=column, required=False, initial=field, choices=[*choices, *extra]
             )
 
+    def _add_properties(self, options: Mapping[str, Any], rules: GroupRules) -> None:
+        choices = list_field_choices(rules, list_targets(rules))
+        labels = dict(choices)
+        properties = zip(options["header"], options["mapping"], options["recognized"], strict=True)
+        for index, (name, field, recognized) in enumerate(properties):
+            fields = ", ".join(labels[each] for each in recognized if each in labels)
+            usual = gettext("as recognized: %s") % (fields or gettext("no field"))
+            self.fields[f"column-{index}"] = forms.ChoiceField(
+                label=name, required=False, initial=field, choices=[(AS_NAMED, usual), *choices]
+            )
+
     @property
     def columns(self) -> list[Any]:
-        """The choice for each column of the file."""
+        """The choice for each column of the file, or for each property of its cards."""
         return [self[name] for name in self.fields if name.startswith("column-")]
 
     @property
@@ -130,7 +147,8 @@ class SettingsForm(forms.Form):
         return _spelled.get(delimiter, delimiter)
 
     def clean(self) -> dict[str, Any]:
-        if self.errors or "header" not in self._options or self.is_reread:
+        # Several properties of a card may go into one field, but not two columns.
+        if self.errors or "encoding" not in self.fields or self.is_reread:
             return self.cleaned_data
         columns: dict[str, str] = {}
         for index, column in enumerate(self._options["header"]):
@@ -141,11 +159,11 @@ class SettingsForm(forms.Form):
         return self.cleaned_data
 
 
-def list_field_choices(rules: GroupRules) -> list[tuple[str, str]]:
-    """Return what a column may be, for people to choose from."""
+def list_field_choices(rules: GroupRules, names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return what a column or a property may be, for people to choose from."""
     has_both = rules.has_persons and rules.has_companies
     choices = [("", gettext("– leave out –"))]
-    for name in list_choices(rules):
+    for name in names:
         kinds = {kind: rule for kind, fields in rules.fields.items() for rule in fields if rule.name == name}
         if not kinds or (name == "company" and has_both):
             choices.append((name, str(_own_columns[name])))

@@ -28,7 +28,7 @@ from cmphone.contacts.admin.rights import read_rights, require_user
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
 from cmphone.contacts.import_models import ImportRun, ImportSource, ImportState
 from cmphone.contacts.import_preview import PreviewedRecord, preview_run
-from cmphone.contacts.import_report import TOTALS, list_findings, list_report_lines
+from cmphone.contacts.import_report import PLACES, TOTALS, list_findings, list_report_lines
 from cmphone.contacts.import_runs import (
     cancel_run,
     configure_run,
@@ -223,6 +223,7 @@ class ImportRunAdmin(admin.ModelAdmin):
             "form": form or SettingsForm(run=run, rules=rules),
             "is_csv": run.source == ImportSource.CSV,
             "problem": problem_text,
+            "place": PLACES[run.source],
             "records": [_describe_record(each, rules) for each in records],
             "total": _group_digits(run.total),
         }
@@ -248,6 +249,7 @@ class ImportRunAdmin(admin.ModelAdmin):
             "may_cancel": run.is_active and run.source != ImportSource.DIRECTORY,
             "before": before,
             "counts": counts,
+            "place": PLACES[run.source],
             "may_read": may_read,
             "findings": list_findings(run, limit=SHOWN_FINDINGS) if may_read else [],
             "has_report": may_read and run.place > 0,

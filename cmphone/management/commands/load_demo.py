@@ -7,7 +7,7 @@ from cmphone import demo
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.import_files import FileOptions, import_all, open_source
 from cmphone.contacts.import_models import ImportSource
-from cmphone.contacts.importing import Finding
+from cmphone.contacts.import_types import Finding
 from cmphone.contacts.models import CustomerGroup, Way
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.contacts.site_file import apply_site

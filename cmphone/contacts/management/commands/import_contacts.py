@@ -20,7 +20,8 @@ from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.csv_reading import CsvFile, open_csv
 from cmphone.contacts.import_files import FileOptions, import_all, open_source, tell_source_of_file
 from cmphone.contacts.import_models import ImportSource
-from cmphone.contacts.importing import BATCH, Finding, Totals
+from cmphone.contacts.import_types import Finding, Totals
+from cmphone.contacts.importing import BATCH
 from cmphone.contacts.models import CustomerGroup, Way
 from cmphone.contacts.writing import Author
 from cmphone.csv_cells import defuse
@@ -122,7 +123,7 @@ class Command(BaseCommand):
 
     def _show_totals(self, totals: Totals, *, dry_run: bool) -> None:
         labels = {
-            "lines": _("lines"),
+            "lines": _("lines of the file"),
             "created": _("created"),
             "changed": _("changed"),
             "unchanged": _("unchanged"),
@@ -169,7 +170,7 @@ def _show(finding: Finding) -> str:
 
 def _start_report(target: TextIO, delimiter: str | None) -> Callable[[Finding], None]:
     writer = csv.writer(target, delimiter=delimiter if delimiter and delimiter != "\x1f" else ",")
-    writer.writerow([_("line"), _("column"), _("level"), _("message"), _("value")])
+    writer.writerow([_("line of the file"), _("column"), _("level"), _("message"), _("value")])
 
     def write(finding: Finding) -> None:
         level = _("refused") if finding.is_error else _("warning")

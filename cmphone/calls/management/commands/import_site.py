@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand, CommandError
 
+from cmphone.calls.site_sections import SECTIONS
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.contacts.site_file import apply_site
 from cmphone.contacts.site_tables import MAX_BYTES, SiteFileError, parse_site
@@ -23,9 +24,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, file: str, dry_run: bool, **options: object) -> None:
         try:
-            changes = apply_site(
-                data=parse_site(read_file_argument(file, limit=MAX_BYTES)), environ=os.environ, dry_run=dry_run
-            )
+            tables = parse_site(read_file_argument(file, limit=MAX_BYTES))
+            changes = apply_site(data=tables, environ=os.environ, dry_run=dry_run, sections=SECTIONS)
         except SiteFileError as error:
             problems = "".join(f"\n  {problem}" for problem in error.problems)
             raise CommandError(f"{file}: nothing was changed, because of this:{problems}") from error
