@@ -26,7 +26,7 @@ def allow_to_lead(request: HttpRequest, address: str) -> None:
     """
     target = urlsplit(address)
     if target.netloc:
-        request.leads_to = f"{target.scheme}://{target.netloc}"  # type: ignore[attr-defined]
+        request.leads_to = f"{target.scheme}://{target.netloc}"  # type: ignore[attr-defined]  # kept with the request
 
 
 def build_policy(request: HttpRequest) -> str:

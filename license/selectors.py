@@ -62,13 +62,13 @@ CONFIG_VERSION_SQL, TEMPLATES_VERSION_SQL = map(_VERSION_SQL.format, ("number", 
 NOW_SQL = "statement_timestamp()"
 LIVE_SINCE_SQL = f"{NOW_SQL} - {TIMEOUT_SQL}"
 
-NOW = RawSQL(NOW_SQL, (), output_field=DateTimeField())  # noqa: S611
-TIMEOUT = RawSQL(TIMEOUT_SQL, (), output_field=DurationField())  # noqa: S611
-LIVE_SINCE = RawSQL(LIVE_SINCE_SQL, (), output_field=DateTimeField())  # noqa: S611
+NOW = RawSQL(NOW_SQL, (), output_field=DateTimeField())  # noqa: S611 (constants only)
+TIMEOUT = RawSQL(TIMEOUT_SQL, (), output_field=DurationField())  # noqa: S611 (constants only)
+LIVE_SINCE = RawSQL(LIVE_SINCE_SQL, (), output_field=DateTimeField())  # noqa: S611 (constants only)
 IS_LIVE = Q(ended_at=None, last_seen_at__gt=LIVE_SINCE)
 # Also where the row does not say so yet.
 IS_TIMED_OUT = Q(end_reason=EndReason.TIMED_OUT) | Q(ended_at=None, last_seen_at__lte=LIVE_SINCE)
-ARCHIVED_UNTIL = RawSQL(f"{NOW_SQL} - {ARCHIVE_SQL}", (), output_field=DateTimeField())  # noqa: S611
+ARCHIVED_UNTIL = RawSQL(f"{NOW_SQL} - {ARCHIVE_SQL}", (), output_field=DateTimeField())  # noqa: S611 (constants only)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def list_pools() -> QuerySet[Pool]:
     return (
         Pool.objects.select_related("license_file")
         # The model declares these names for whoever reads them.
-        .annotate(  # type: ignore[no-redef]
+        .annotate(  # type: ignore[no-redef]  # declared by the model
             in_use=Case(When(name=NAMED_POOL, then=active), default=live), read_at=NOW
         )
         .order_by("name")
@@ -211,7 +211,7 @@ def _fields(model: type[models.Model]) -> "Sequence[models.Field[Any, Any]]":
 def list_sessions() -> QuerySet[Session]:
     """Return every session, ended or not, with its user, `read_at` and `timeout`."""
     # The model declares these names for whoever reads them.
-    return Session.objects.select_related("user").annotate(  # type: ignore[no-redef]
+    return Session.objects.select_related("user").annotate(  # type: ignore[no-redef]  # declared by the model
         read_at=NOW, timeout=TIMEOUT
     )
 

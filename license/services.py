@@ -46,7 +46,7 @@ _PUT_CLOCK_RIGHT = f"""
     where id in (
         select id from license_session where ended_at is null and last_seen_at > {NOW_SQL} for update skip locked
     )
-"""  # noqa: S608
+"""  # noqa: S608 (constants only)
 # Adds to the use of the hour; `rows` are (pool, time, licensed, in use, claims, refused).
 _RECORD_USE = """
     insert into license_hourlyusage as u (pool_name, hour, licensed, peak, claims, refused)
@@ -195,7 +195,7 @@ def renew_sessions(token_hashes: Collection[bytes]) -> set[bytes]:
                 where id in (select id from alive where {is_touch_due}) and {is_alive}
             )
             select token_hash from alive
-            """,  # noqa: S608
+            """,  # noqa: S608 (constants only)
             [list(token_hashes)],
         )
         return {bytes(hash) for (hash,) in cursor.fetchall()}
@@ -252,7 +252,7 @@ def record_use() -> None:
     """
     with connection.cursor() as cursor:
         rows = (
-            f"select name, {NOW_SQL}, licensed, (select count(*) from license_session "  # noqa: S608
+            f"select name, {NOW_SQL}, licensed, (select count(*) from license_session "  # noqa: S608 (constants only)
             f"where ended_at is null and last_seen_at > {LIVE_SINCE_SQL}), 0, 0 "
             f"from license_pool where name = '{REST_POOL}'"
         )
@@ -325,7 +325,7 @@ def _count_seats(*, user: AbstractUser, client_id: str) -> _SeatCount | None:
                    (select id from idle), {CONFIG_VERSION_SQL}, {TEMPLATES_VERSION_SQL}
             from license_pool pool join license_licensefile file on file.id = pool.license_file_id
             where pool.name = '{REST_POOL}'
-            """,  # noqa: S608
+            """,  # noqa: S608 (constants only)
             {"user": user.pk, "client": client_id},
         )
         row = cursor.fetchone()
@@ -347,7 +347,7 @@ def _give_seat(
         values (%(user)s, %(pool_id)s, %(client_id)s, %(client_version)s, %(workstation)s, %(line)s, %(address)s,
                 %(token_hash)s, %(now)s, %(now)s, '')
         returning *
-        """,  # noqa: S608
+        """,  # noqa: S608 (constants only)
         {
             **client,
             "user": user.pk,
@@ -375,7 +375,7 @@ def _renew_seat(session_id: int, client: Mapping[str, object]) -> Session | None
             address = %(address)s, token_hash = %(token_hash)s, last_seen_at = {NOW_SQL}
         where id = %(id)s and ended_at is null
         returning *
-        """,  # noqa: S608
+        """,  # noqa: S608 (constants only)
         {"id": session_id, **client},
     )
     return next(iter(renewed), None)

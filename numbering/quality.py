@@ -77,7 +77,7 @@ def list_doubtful(
           and (e.customer_group_id, e.id) > (%(after_group)s, %(after_id)s)
         order by e.customer_group_id, e.id
         limit %(limit)s
-        """,  # noqa: S608
+        """,  # noqa: S608 (constants only)
         place,
         {"after_group": after[0], "after_id": after[1], "limit": limit},
     )
@@ -91,7 +91,7 @@ def count_doubtful(place: Place) -> dict[str, int]:
         select count(*) filter (where e.kind = 'unreadable'), count(*) filter (where e.kind = 'public')
         from numbering_indexentry e
         where {_where(place)} and {_conditions[None]}
-        """,  # noqa: S608
+        """,  # noqa: S608 (constants only)
         place,
     )
     return {"unreadable": row[0], "impossible": row[1]}
@@ -106,7 +106,7 @@ def list_shared(place: Place, *, at_least: int, limit: int, after: str = "") -> 
         from ({_shared(place)} order by often.canonical limit %(limit)s) shared
         join numbering_indexentry e on e.id = shared.first_id
         order by e.canonical
-        """,  # noqa: S608
+        """,  # noqa: S608 (constants only)
         place,
         {"at_least": at_least, "after": after, "limit": limit},
     )
@@ -124,7 +124,7 @@ def find_canonical(place: Place, *, entry_id: int) -> str:
 
 def count_shared(place: Place, *, at_least: int) -> int:
     """Return how many numbers so many contacts have.  It goes through the whole index, in the order of the digits."""
-    statement = f"select count(*) from ({_shared(place)}) shared"  # noqa: S608
+    statement = f"select count(*) from ({_shared(place)}) shared"  # noqa: S608 (constants only)
     (row,) = _fetch(statement, place, {"at_least": at_least, "after": ""})
     return int(row[0])
 
@@ -148,7 +148,7 @@ def _shared(place: Place) -> str:
             where e.canonical = often.canonical and {_where(place)}
         ) shared
         where shared.contacts >= %(at_least)s
-    """  # noqa: S608
+    """  # noqa: S608 (constants only)
 
 
 def _where(place: Place) -> str:

@@ -174,17 +174,17 @@ _LISTED = f""", exact as materialized (
       or m.finds_persons and c.company_id = m.contact_id and c.is_active
          and c.customer_group_id = any ((select visible from me)::bigint[])
     left join contacts_contact company on company.id = c.company_id
-)"""  # noqa: S608
+)"""  # noqa: S608 (constants only)
 # The best key's hits first; of them persons, companies, and the persons that a company brings.
 _ORDER = "position, id <> contact_id, kind desc, name_list, id, entry_id"
 # Alone, a number is listed in a step less than among others, each of which has a limit of its own.
-_FIRST_ROWS = f"(select * from listed order by {_ORDER} limit {MAX_ROWS})"  # noqa: S608
+_FIRST_ROWS = f"(select * from listed order by {_ORDER} limit {MAX_ROWS})"  # noqa: S608 (constants only)
 _FIRST_ROWS_OF_EACH = f"""(
     select *
     from (select *, row_number() over (partition by n order by {_ORDER}) as row from listed) as numbered
     where row <= {MAX_ROWS}
     order by n, row
-)"""  # noqa: S608
+)"""  # noqa: S608 (constants only)
 _ANSWER = """
 select (select number from properties_configurationversion where id = 1),
        me.id, me.language, me.is_touch_due, me.can_create, me.visible, me.case_groups,

@@ -55,7 +55,7 @@ with outdated as (delete from numbering_indexentry where contact_id = any(%s))
 insert into numbering_indexentry ({_COLUMNS})
 select * from unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
     %s::text[], %s::text[], %s::bool[], %s::text[], %s::text[])
-"""  # noqa: S608
+"""  # noqa: S608 (constants only)
 # Past the ORM, which would cost several times as much as reading the numbers.
 
 

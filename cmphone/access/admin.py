@@ -88,7 +88,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
             created_by=request.user,  # type: ignore[arg-type]
         )
         obj.pk = key.pk
-        request.api_key_secret = secret  # type: ignore[attr-defined]
+        request.api_key_secret = secret  # type: ignore[attr-defined]  # kept with the request
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         """Show the secret, here and never again."""
@@ -97,7 +97,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
             "title": gettext("The new API key"),
             "opts": self.opts,
             "key": obj,
-            "secret": request.api_key_secret,  # type: ignore[attr-defined]
+            "secret": request.api_key_secret,  # type: ignore[attr-defined]  # kept with the request
         }
         response = TemplateResponse(request, "admin/access/apikey/secret.html", context)
         add_never_cache_headers(response)

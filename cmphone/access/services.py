@@ -63,7 +63,7 @@ def authenticate_key(secret: str, *, scope: Scope | None = None) -> ApiKey:
     """
     key = (
         ApiKey.objects.select_related("user")
-        .annotate(read_at=Now(output_field=DateTimeField()))  # type: ignore[no-redef]
+        .annotate(read_at=Now(output_field=DateTimeField()))  # type: ignore[no-redef]  # declared by the model
         .filter(key_hash=hash_key(secret))
         .first()
     )

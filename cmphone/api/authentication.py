@@ -73,7 +73,7 @@ class KeyHasScope(BasePermission):
         return True
 
 
-class _SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class _SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the library has no types
     """How the API document describes it."""
 
     target_class = SessionTokenAuthentication
@@ -83,7 +83,7 @@ class _SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-un
         return {"type": "http", "scheme": "bearer", "description": "The token that `POST /api/v1/sessions` gave."}
 
 
-class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class _ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the library has no types
     """Likewise, of operations that some scope is good for."""
 
     target_class = ApiKeyAuthentication

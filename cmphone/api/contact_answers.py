@@ -58,7 +58,7 @@ class FieldValuesField(serializers.DictField):
     """The values of a contact by the names of its fields: texts, and a PhoneValue where the field is dialable."""
 
 
-class _FieldValuesSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class _FieldValuesSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # the library has no types
     """How the API document describes them."""
 
     target_class = FieldValuesField
@@ -96,7 +96,7 @@ class ContactSerializer(serializers.Serializer[None]):
     url = serializers.CharField(help_text="The page of the contact.")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
-    fields = FieldValuesField(  # type: ignore[assignment]
+    fields = FieldValuesField(  # type: ignore[assignment]  # DRF has this name too
         help_text="In the order of the contact model; fields without a value are not there."
     )
 

@@ -96,7 +96,7 @@ class ContactsBulkView(APIView):
             external_id = serializers.CharField(allow_blank=True)
             type = serializers.CharField(allow_null=True, help_text="Slug of the problem, if it is refused.")
             detail = serializers.CharField(allow_null=True)
-            errors = ErrorSerializer(many=True)  # type: ignore[assignment]
+            errors = ErrorSerializer(many=True)  # type: ignore[assignment]  # DRF has this name too
 
             class Meta:
                 ref_name = "UpsertResult"

@@ -41,7 +41,7 @@ class ContactValuesSerializer(serializers.Serializer[None]):
     )
     external_id = serializers.CharField(required=False, allow_blank=True, max_length=200)
     active = serializers.BooleanField(required=False)
-    fields = ValuesField(  # type: ignore[assignment]
+    fields = ValuesField(  # type: ignore[assignment]  # DRF has this name too
         required=False, help_text="Texts by field name. An empty one, or null, takes away what is there."
     )
 

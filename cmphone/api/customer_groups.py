@@ -25,7 +25,7 @@ class CustomerGroupsView(APIView):
         class CustomerGroupSerializer(serializers.Serializer[None]):
             class RightsSerializer(serializers.Serializer[None]):
                 view = serializers.BooleanField()
-                create = serializers.BooleanField()  # type: ignore[assignment]
+                create = serializers.BooleanField()  # type: ignore[assignment]  # DRF has this name too
                 edit = serializers.BooleanField()
                 create_case = serializers.BooleanField()
 
@@ -35,7 +35,7 @@ class CustomerGroupsView(APIView):
             class FieldSerializer(serializers.Serializer[None]):
                 object = serializers.ChoiceField(ContactKind.values)
                 name = serializers.CharField()
-                label = serializers.CharField()  # type: ignore[assignment]
+                label = serializers.CharField()  # type: ignore[assignment]  # DRF has this name too
                 dialable = serializers.BooleanField()
                 indexed = serializers.ChoiceField(IndexScope.values)
 
@@ -54,7 +54,7 @@ class CustomerGroupsView(APIView):
             internal_name = serializers.CharField()
             name = serializers.CharField(help_text="In the language of the user.")
             rights = RightsSerializer()
-            fields = FieldSerializer(many=True)  # type: ignore[assignment]
+            fields = FieldSerializer(many=True)  # type: ignore[assignment]  # DRF has this name too
             queues = QueueSerializer(many=True, help_text="In which you may create cases of its contacts.")
 
             class Meta:

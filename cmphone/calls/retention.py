@@ -26,7 +26,7 @@ ROW_BATCH = 2_000
 _LOCK = "hashtext('retention')"
 # When a contact was made, deactivated and restored stays: by that it is known since when it has been inactive.
 _IS_OLD_CHANGE = "at < %s and not is_new and changes - 'is_active' <> '{}'"
-_COUNT_CHANGES = f"select count(*) from contacts_contactchange where {_IS_OLD_CHANGE}"  # noqa: S608
+_COUNT_CHANGES = f"select count(*) from contacts_contactchange where {_IS_OLD_CHANGE}"  # noqa: S608 (constants only)
 _THIN_CHANGES = f"""
 with old as (
     select id from contacts_contactchange where id > %s and {_IS_OLD_CHANGE} order by id limit %s
@@ -37,7 +37,7 @@ with old as (
     delete from contacts_contactchange c using old where c.id = old.id and not c.changes ? 'is_active'
 )
 select count(*), max(id) from old
-"""  # noqa: S608
+"""  # noqa: S608 (constants only)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Labelled(models.Model):
         abstract = True
 
     def __str__(self) -> str:
+        # Whatever is labelled has a name of its own form.
         return choose_label(de=self.label_de, en=self.label_en, name=self.name)  # type: ignore[attr-defined]
 
 

@@ -55,7 +55,7 @@ and c.customer_group_id = %(group)s and c.kind = %(kind)s and c.id > %(after)s a
 _RENAME_HISTORY = f"""
 update contacts_contactchange h
 set changes = (h.changes - %(old)s::text) || jsonb_build_object(%(new)s::text, h.changes -> %(old)s) {_OF_HISTORY}
-"""  # noqa: S608
+"""  # noqa: S608 (constants only)
 _CLEAR_HISTORY = f"update contacts_contactchange h set changes = h.changes - %(old)s::text {_OF_HISTORY}"  # noqa: S608
 
 

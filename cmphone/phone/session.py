@@ -34,7 +34,7 @@ class Backoff:
         """Return the seconds to wait after this failure."""
         seconds, self._seconds = self._seconds, min(2 * self._seconds, LONGEST_WAIT_SECONDS)
         # A server that comes back is not to meet all of its clients in the same second.
-        return max(later.retry_after or 0, seconds) * random.uniform(1, 1.25)  # noqa: S311
+        return max(later.retry_after or 0, seconds) * random.uniform(1, 1.25)  # noqa: S311 (no secret)
 
 
 class Session:

@@ -145,7 +145,7 @@ class Application:
                 raise Unavailable(gettext("The database does not answer. Try again."), retry_after=5) from error
 
     async def _send_head(self, request: HttpRequest, answer: HttpResponse, send: Send) -> None:
-        answer["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        answer["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]  # kept with the request
         if request.path == EVENTS_PATH:
             _let_pages_read(request, answer)
         answer = self._security.process_response(request, answer)
@@ -211,7 +211,7 @@ def _open(request: HttpRequest) -> tuple[Stream, bytes]:
     begin = "hello" if can_resume or last_event_id is None else "reset"
     stream = Stream(caller, base_url, number, standing.versions)
     data = {"number": number, **write_versions(standing.versions)}
-    retry = b"retry: %d\n\n" % random.randint(*RETRY_MILLISECONDS)  # noqa: S311
+    retry = b"retry: %d\n\n" % random.randint(*RETRY_MILLISECONDS)  # noqa: S311 (no secret)
     return stream, retry + write_event(begin, data, id=number)
 
 

@@ -44,7 +44,7 @@ class CaseForm(forms.Form):
         first_two = list(queues[:2])
         if not first_two:
             raise PermissionDenied(gettext("You may not create cases of this contact."))
-        self.fields["queue"].queryset = queues  # type: ignore[attr-defined]
+        self.fields["queue"].queryset = queues  # type: ignore[attr-defined]  # a field of choices
         if len(first_two) == 1:
             self.initial["queue"] = first_two[0]
         if not self.is_bound:

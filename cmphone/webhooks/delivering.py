@@ -89,7 +89,7 @@ from due
 where d.id = due.id
 returning d.id, d.tries, d.webhook_id, d.event_id, d.kind, d.occurred_at, d.subject_id, d.customer_group_id,
           d.customer_group_name, d.data::text
-"""  # noqa: S608
+"""  # noqa: S608 (constants only)
 
 
 def deliver(*, seconds: float = 10.0) -> bool:

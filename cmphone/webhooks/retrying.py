@@ -17,7 +17,7 @@ def delay_after(tries: int, *, jitter: float | None = None) -> timedelta:
 
     `jitter`, from 0 to 1, moves it by a fifth at most, so that what failed together does not come again together.
     """
-    jitter = random.random() if jitter is None else jitter  # noqa: S311
+    jitter = random.random() if jitter is None else jitter  # noqa: S311 (no secret)
     seconds = min(_FIRST_DELAY * 4.0 ** min(tries - 1, 10), _LONGEST_DELAY)
     return timedelta(seconds=seconds * (0.8 + 0.4 * jitter))
 

@@ -110,7 +110,7 @@ class UsageList(ChangeList):
         return {name: value for name, value in lookups.items() if name not in PARAMETERS}
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        choice: Choice | None = request.usage_choice  # type: ignore[attr-defined]
+        choice: Choice | None = request.usage_choice  # type: ignore[attr-defined]  # kept with the request
         self.root_queryset = list_usage(choice.pool, choice.period) if choice else HourlyUsage.objects.none()
         return super().get_queryset(request, exclude_parameters)
 
@@ -144,7 +144,7 @@ class HourlyUsageAdmin(admin.ModelAdmin):
         pool = read_pool(request, pools)
         choice, form = read_choice(request, pool)
         # For the list: another reading may fall into the next hour.
-        request.usage_choice = choice  # type: ignore[attr-defined]
+        request.usage_choice = choice  # type: ignore[attr-defined]  # kept with the request
         context = {
             "title": capfirst(self.opts.verbose_name_plural),
             "choice": choice,

@@ -173,7 +173,7 @@ class ContactModelAdmin(admin.ModelAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         except Obstructed as refusal:
             # The page once more, as it was sent, with what is in the way.
-            request.field_problems = refusal.problems  # type: ignore[attr-defined]
+            request.field_problems = refusal.problems  # type: ignore[attr-defined]  # kept with the request
             return super().changeform_view(request, object_id, form_url, extra_context)
         except Unconfirmed as question:
             return self._ask(request, object_id or "", question)

@@ -40,7 +40,7 @@ class DisplayNamesForm(forms.ModelForm):
         choices = {"": _("all languages"), **dict(settings.LANGUAGES)}
         # One that the site had once.
         choices.setdefault(self.instance.language, self.instance.language)
-        self.fields["language"].choices = list(choices.items())  # type: ignore[attr-defined]
+        self.fields["language"].choices = list(choices.items())  # type: ignore[attr-defined]  # a field of choices
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -59,7 +59,7 @@ class ExportForm(forms.Form):
 
     def __init__(self, *args: Any, groups: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["customer_group"].choices = groups  # type: ignore[attr-defined]
+        self.fields["customer_group"].choices = groups  # type: ignore[attr-defined]  # a field of choices
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -63,7 +63,7 @@ class UploadForm(forms.Form):
 
     def __init__(self, *args: Any, groups: Sequence[tuple[int, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["customer_group"].choices = groups  # type: ignore[attr-defined]
+        self.fields["customer_group"].choices = groups  # type: ignore[attr-defined]  # a field of choices
 
     def clean_file(self) -> "UploadedFile[Any]":
         file: UploadedFile[Any] = self.cleaned_data["file"]

@@ -25,7 +25,7 @@ from cmphone.contacts.rebuilding import Progress, find_progress
 def read_progress(request: HttpRequest) -> Mapping[int, Sequence[Progress]]:
     """Return by customer group what is not up to date, read once a request."""
     if not hasattr(request, "rebuild_progress"):
-        request.rebuild_progress = find_progress()  # type: ignore[attr-defined]
+        request.rebuild_progress = find_progress()  # type: ignore[attr-defined]  # kept with the request
     progress: Mapping[int, Sequence[Progress]] = request.rebuild_progress  # type: ignore[attr-defined]
     return progress
 

@@ -14,8 +14,8 @@ def read_rights(request: HttpRequest) -> Mapping[int, Rights]:
     if not isinstance(request.user, User):
         return {}
     if not hasattr(request, "contact_rights"):
-        request.contact_rights = get_rights(request.user)  # type: ignore[attr-defined]
-    rights: Mapping[int, Rights] = request.contact_rights  # type: ignore[attr-defined]
+        request.contact_rights = get_rights(request.user)  # type: ignore[attr-defined]  # kept with the request
+    rights: Mapping[int, Rights] = request.contact_rights  # type: ignore[attr-defined]  # kept with the request
     return rights
 
 

@@ -239,7 +239,7 @@ def run_children(
     try:
         for name, command in commands.items():
             with find_log(name).open("w") as log:
-                children[name] = subprocess.Popen(  # noqa: S603
+                children[name] = subprocess.Popen(  # noqa: S603 (no part comes from outside)
                     command,
                     cwd=CHECKOUT,
                     env=os.environ | services,

@@ -1,11 +1,10 @@
 """`manage.py import_license FILE`: brings a licence into force."""
 
-import sys
 from argparse import ArgumentParser
-from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
+from cmphone.file_arguments import read_file_argument
 from cmphone.problems import Problem
 from license.files import COUNTED_SECTIONS, KNOWN_SECTIONS, MAX_BYTES
 from license.importing import import_license
@@ -22,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, file: str, **options: object) -> None:
         try:
-            license_file = import_license(text=_read(file), imported_by=None)
+            license_file = import_license(text=read_file_argument(file, limit=MAX_BYTES), imported_by=None)
         except Problem as problem:
             name = "standard input" if file == "-" else file
             raise CommandError(f"{name}: {problem.detail}") from problem
@@ -35,14 +34,3 @@ class Command(BaseCommand):
             elif pool.name not in COUNTED_SECTIONS:
                 line += " (kept, not counted here)"
             self.stdout.write(line)
-
-
-def _read(file: str) -> bytes:
-    # One byte more than is allowed tells that a file is too large, whatever its size.
-    if file == "-":
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
-    try:
-        with Path(file).open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise CommandError(f"{file}: {error.strerror}.") from error

@@ -1,12 +1,12 @@
 """`manage.py license_sign FILE --key PRIVATE`: signs every section of a licence file.  For the vendor."""
 
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management.base import BaseCommand, CommandError
 
+from cmphone.file_arguments import read_file_argument
 from license.files import MAX_BYTES, LicenseFileError, read_private_key, sign_license
 from license.problems import LicenseRefused
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: object, file: str, key: str, output: str | None, **options: object) -> None:
         private_key = _read_key(key)
         try:
-            signed = sign_license(_read(file), private_key=private_key)
+            signed = sign_license(read_file_argument(file, limit=MAX_BYTES), private_key=private_key)
         except LicenseFileError as error:
             name = "standard input" if file == "-" else file
             refusal = LicenseRefused(error.code, line=error.line, subject=error.subject)
@@ -47,14 +47,3 @@ def _read_key(file: str) -> Ed25519PrivateKey:
         raise CommandError(f"{file}: {error.strerror}.") from error
     except ValueError as error:
         raise CommandError(f"{file}: this is no private key, which is 32 bytes in base64 (license_keygen).") from error
-
-
-def _read(file: str) -> bytes:
-    # One byte more than is allowed tells that a file is too large, whatever its size.
-    if file == "-":
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
-    try:
-        with Path(file).open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise CommandError(f"{file}: {error.strerror}.") from error

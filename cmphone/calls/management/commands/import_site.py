@@ -1,9 +1,7 @@
 """`manage.py import_site FILE`: makes the configuration what a site file says."""
 
 import os
-import sys
 from argparse import ArgumentParser
-from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -11,6 +9,7 @@ from cmphone.calls.site_sections import SECTIONS
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
 from cmphone.contacts.site_file import apply_site
 from cmphone.contacts.site_tables import MAX_BYTES, SiteFileError, parse_site
+from cmphone.file_arguments import read_file_argument
 
 
 class Command(BaseCommand):
@@ -25,7 +24,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, file: str, dry_run: bool, **options: object) -> None:
         try:
-            changes = apply_site(data=parse_site(_read(file)), environ=os.environ, dry_run=dry_run, sections=SECTIONS)
+            tables = parse_site(read_file_argument(file, limit=MAX_BYTES))
+            changes = apply_site(data=tables, environ=os.environ, dry_run=dry_run, sections=SECTIONS)
         except SiteFileError as error:
             problems = "".join(f"\n  {problem}" for problem in error.problems)
             raise CommandError(f"{file}: nothing was changed, because of this:{problems}") from error
@@ -37,14 +37,3 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was changed: this was a dry run.")
         if not dry_run:
             rebuild_stale_customer_groups(progress=self.stdout.write)
-
-
-def _read(file: str) -> bytes:
-    # One byte more than is allowed tells that a file is too large, whatever its size.
-    if file == "-":
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
-    try:
-        with Path(file).open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise CommandError(f"{file}: {error.strerror}.") from error
