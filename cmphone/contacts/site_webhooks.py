@@ -44,7 +44,8 @@ def apply_webhook(site: Site, table: Table) -> None:
         return
     if is_new:
         webhook.secret = secret
-    if wanted != before and not _save(table, webhook, wanted, groups and [group.pk for group in groups if group]):
+    ids = None if groups is None else [group.pk for group in groups if group]
+    if wanted != before and not _save(table, webhook, wanted, ids):
         return
     if is_new:
         site.note(table, _("created"))

@@ -91,7 +91,8 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
             if name in self.fields and name not in self.errors and value != wanted[name]:
                 shown = {True: gettext("yes"), False: gettext("no")}.get(value, value or gettext("empty"))
                 self.add_error(name, gettext("It is now: %s") % shown)
-        data = self.data.copy()
+        sent: Any = self.data
+        data = sent.copy()
         data[self.add_prefix("version")] = str(contact.version)
         self.data = data
 
