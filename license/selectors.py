@@ -216,11 +216,6 @@ def list_sessions() -> QuerySet[Session]:
     )
 
 
-def list_live_sessions() -> QuerySet[Session]:
-    """Return the sessions that hold a seat at this moment."""
-    return list_sessions().filter(IS_LIVE)
-
-
 def list_own_sessions(user: AbstractUser) -> QuerySet[Session]:
     """Return the sessions of this user: those that have not ended first, then those that ended last."""
     return list_sessions().filter(user_id=user.pk).order_by(F("ended_at").desc(nulls_first=True), "-started_at", "-id")

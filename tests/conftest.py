@@ -100,6 +100,12 @@ def chromium() -> Iterator["Browser"]:
         yield browser
 
 
+@pytest.fixture(params=["de", "en"])
+def language(request: pytest.FixtureRequest) -> str:
+    """Each language of the site, one after the other, for tests of pages that both have."""
+    return str(request.param)
+
+
 @pytest.fixture(autouse=True)
 def forget_configuration() -> Iterator[None]:
     """Let no test see what another one configured: a rolled-back or emptied database counts its versions anew."""

@@ -8,6 +8,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from cmphone.calls.models import Case
 from cmphone.contacts.models import Contact, CustomerGroup, Queue
+from tests.admin_browser import open_administration
 from tests.make import PASSWORD, give_rights, make_company, make_customer_group, make_person, make_queue, make_user
 
 if TYPE_CHECKING:
@@ -27,29 +28,15 @@ def contact(group: CustomerGroup) -> Contact:
     return make_person(group, company=make_company(group))
 
 
-@pytest.fixture(params=["de", "en"])
-def page(
-    request: pytest.FixtureRequest, chromium: "Browser", live_server: LiveServer, group: CustomerGroup
-) -> Iterator["Page"]:
+@pytest.fixture
+def page(chromium: "Browser", live_server: LiveServer, language: str, group: CustomerGroup) -> Iterator["Page"]:
     """A page of an agent who has just logged in.  Fails when a script did."""
     agent = make_user("agent1", password=PASSWORD, is_staff=True)
     role = give_rights(agent, group)
     make_queue("helpdesk", [group], role)
     make_queue("elsewhere", [make_customer_group("other")], role)
-    context = chromium.new_context(
-        base_url=live_server.url, locale=str(request.param), viewport={"width": 1200, "height": 900}
-    )
-    page = context.new_page()
-    failures: list[str] = []
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.goto("/admin/")
-    page.fill("#id_username", "agent1")
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_selector("#user-tools")
-    yield page
-    context.close()
-    assert failures == []
+    with open_administration(chromium, live_server, "agent1", language=language, width=1200) as page:
+        yield page
 
 
 def test_a_case_is_added_to_a_contact_and_found_again(page: "Page", contact: Contact) -> None:

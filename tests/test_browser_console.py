@@ -167,6 +167,7 @@ def test_a_call_that_rang_while_the_page_was_closed_is_there_when_it_loads(world
 
     wait_for_text(card(page), "Maria Anders")
     wait_for_text(page.locator("#missed > li"), world.say("unknown"))
+    assert (card(page).count(), page.locator("#missed > li").count()) == (1, 1)
 
 
 def test_without_script_the_page_shows_what_there_is_and_its_forms_work(
@@ -315,6 +316,7 @@ def test_calls_show_when_valkey_was_restarted_in_between(world: World) -> None:
         valkey.ensure_running()
     world.ring("00305551234")
     wait_for_text(card(page), world.say("unknown"))
+    assert card(page).count() == 2
 
 
 def test_a_lost_connection_is_said_and_so_is_that_it_is_back(

@@ -10,6 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from cmphone.contacts.erasure_models import Erasure
 from cmphone.contacts.models import Contact
+from tests.admin_browser import open_administration
 from tests.make import (
     PASSWORD,
     give_rights,
@@ -38,25 +39,11 @@ def company() -> Contact:
     return company
 
 
-@pytest.fixture(params=["de", "en"])
-def page(
-    request: pytest.FixtureRequest, chromium: "Browser", live_server: LiveServer, company: Contact
-) -> Iterator["Page"]:
+@pytest.fixture
+def page(chromium: "Browser", live_server: LiveServer, language: str, company: Contact) -> Iterator["Page"]:
     """A page of a superuser who has just logged in.  Fails when a script did."""
-    context = chromium.new_context(
-        base_url=live_server.url, locale=str(request.param), viewport={"width": 1200, "height": 900}
-    )
-    page = context.new_page()
-    failures: list[str] = []
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.goto("/admin/")
-    page.fill("#id_username", "root")
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_selector("#user-tools")
-    yield page
-    context.close()
-    assert failures == []
+    with open_administration(chromium, live_server, "root", language=language, width=1200) as page:
+        yield page
 
 
 def test_a_company_is_exported_and_then_erased(page: "Page", company: Contact, tmp_path: Path) -> None:

@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
+from tests.admin_browser import open_administration
 from tests.make import PASSWORD, give_rights, make_company, make_customer_group, make_person, make_user
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(params=["de", "en"])
-def language(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture
@@ -30,18 +26,8 @@ def page(chromium: "Browser", live_server: LiveServer, language: str) -> Iterato
     make_person(other, "Berg", phone="12")
     for each in (group, other):
         give_rights(agent, each)
-    context = chromium.new_context(base_url=live_server.url, locale=language, viewport={"width": 1200, "height": 800})
-    page = context.new_page()
-    failures: list[str] = []
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.goto("/admin/")
-    page.fill("#id_username", "agent")
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_selector("#user-tools")
-    yield page
-    context.close()
-    assert failures == []
+    with open_administration(chromium, live_server, "agent", language=language, width=1200, height=800) as page:
+        yield page
 
 
 def save_file(page: "Page") -> str:

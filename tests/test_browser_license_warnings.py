@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(params=["de", "en"])
-def language(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def page(chromium: "Browser", live_server: LiveServer, language: str) -> Iterator["Page"]:
     """A page of an administrator who has just logged in, at a licence that is over and whose only seat is taken."""

@@ -8,17 +8,13 @@ from pytest_django.live_server_helper import LiveServer
 
 from cmphone.contacts.models import CustomerGroup
 from templates_store.models import DisplayNames
+from tests.admin_browser import open_administration
 from tests.make import PASSWORD, make_company, make_customer_group, make_person, make_user
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(params=["de", "en"])
-def language(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture
@@ -34,18 +30,8 @@ def group() -> CustomerGroup:
 def page(chromium: "Browser", live_server: LiveServer, language: str) -> Iterator["Page"]:
     """A page of an administrator who has just logged in.  Fails when a script did."""
     make_user("admin", password=PASSWORD, is_staff=True, is_superuser=True)
-    context = chromium.new_context(base_url=live_server.url, locale=language, viewport={"width": 1400, "height": 900})
-    page = context.new_page()
-    failures: list[str] = []
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.goto("/admin/")
-    page.fill("#id_username", "admin")
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_selector("#user-tools")
-    yield page
-    context.close()
-    assert failures == []
+    with open_administration(chromium, live_server, language=language) as page:
+        yield page
 
 
 def test_names_are_seen_while_they_are_written_and_added_for_a_language(page: "Page", group: CustomerGroup) -> None:

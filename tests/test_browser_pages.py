@@ -30,11 +30,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 ATTACK = "\"'><img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
-@pytest.fixture(params=["de", "en"])
-def language(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def group() -> CustomerGroup:
     group = make_customer_group(country_prefix="49", area_prefix="211")

@@ -9,6 +9,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from cmphone.contacts.models import CustomerGroup
 from templates_store.popup_store import get_popups
+from tests.admin_browser import open_administration
 from tests.make import PASSWORD, give_rights, log_in, make_customer_group, make_person, make_user
 
 if TYPE_CHECKING:
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 PAGES = "/admin/templates_store/popupversion/"
-
-
-@pytest.fixture(params=["de", "en"])
-def language(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture
@@ -34,20 +30,10 @@ def page(chromium: "Browser", live_server: LiveServer, language: str, group: Cus
     """A page of an administrator who has just logged in, and may view the group, in a browser without scripts."""
     user = make_user("admin", password=PASSWORD, is_staff=True, is_superuser=True)
     give_rights(user, group)
-    context = chromium.new_context(
-        base_url=live_server.url,
-        locale=language,
-        viewport={"width": 1300, "height": 1000},
-        java_script_enabled=False,
-    )
-    page = context.new_page()
-    page.goto("/admin/")
-    page.fill("#id_username", "admin")
-    page.fill("#id_password", PASSWORD)
-    page.click("[type=submit]")
-    page.wait_for_selector("#user-tools")
-    yield page
-    context.close()
+    with open_administration(
+        chromium, live_server, language=language, width=1300, height=1000, has_scripts=False
+    ) as page:
+        yield page
 
 
 def popups_of(page: "Page") -> "Frame":

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(params=["de", "en"])
-def language(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def context(chromium: "Browser", live_server: LiveServer, language: str) -> Iterator["BrowserContext"]:
     context = chromium.new_context(base_url=live_server.url, locale=language, viewport={"width": 1280, "height": 900})

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(params=["de", "en"])
-def language(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def page(chromium: "Browser", live_server: LiveServer, language: str) -> Iterator["Page"]:
     """The page, of an administrator who has logged in, and a week to look at.  It runs no script."""

@@ -10,6 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from cmphone.webhooks.delivering import deliver
 from cmphone.webhooks.models import Webhook
+from tests.admin_browser import open_administration
 from tests.make import PASSWORD, make_customer_group, make_person, make_user
 from tests.receivers import receiver
 
@@ -19,26 +20,12 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(params=["de", "en"])
-def language(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def page(chromium: "Browser", live_server: LiveServer, language: str) -> Iterator["Page"]:
     """A page of an administrator who has just logged in.  No page here needs a script."""
     make_user("admin", password=PASSWORD, is_staff=True, is_superuser=True)
-    context = chromium.new_context(
-        base_url=live_server.url, locale=language, java_script_enabled=False, viewport={"width": 1400, "height": 900}
-    )
-    page = context.new_page()
-    page.goto("/admin/")
-    page.fill("#id_username", "admin")
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_selector("#user-tools")
-    yield page
-    context.close()
+    with open_administration(chromium, live_server, language=language, has_scripts=False) as page:
+        yield page
 
 
 def test_a_webhook_is_made_tried_and_followed(page: "Page", settings: Settings) -> None:

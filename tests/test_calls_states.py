@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmphone.calls.states import NOTHING, Facts, Report, State, assume_end, learn, read_clock
+from cmphone.calls.states import Facts, Report, State, assume_end, learn, read_clock
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 LIMIT = timedelta(minutes=5)
@@ -36,7 +36,7 @@ def take(known: Facts, step: Step) -> Facts:
 
 
 def tell(*steps: Step) -> Facts:
-    return reduce(take, steps, NOTHING)
+    return reduce(take, steps, Facts())
 
 
 def show(facts: Facts) -> tuple[State, int | None, int | None, int | None, bool]:

@@ -393,11 +393,10 @@ def test_every_page_opens_in_both_languages(client: Client, administrator: User)
     group = make_customer_group()
     contact = make_person(group)
     Role.objects.create(name="agents")
+    models = ("contact", "contactmodel", "customergroup", "queue", "role", "user")
+    urls = [url_of(page, model=model) for model in models for page in ("changelist", "add")]
+    urls += [url_of("change", contact.pk), url_of("history", contact.pk), reverse("admin:index")]
     for language in ("de", "en"):
         client.defaults["HTTP_ACCEPT_LANGUAGE"] = language
-        for model in ("contact", "contactmodel", "customergroup", "queue", "role", "user"):
-            read(client, url_of("changelist", model=model))
-            read(client, url_of("add", model=model))
-        read(client, url_of("change", contact.pk))
-        read(client, url_of("history", contact.pk))
-        read(client, reverse("admin:index"))
+        for url in urls:
+            assert f'<html lang="{language}"' in read(client, url), url

@@ -189,7 +189,8 @@ def test_twice_as_many_contacts_need_no_more_memory(group: CustomerGroup, format
 def test_an_export_is_one_statement(group: CustomerGroup, django_assert_num_queries: Any) -> None:
     rules = get_current_configuration().groups[group.id]
     with django_assert_num_queries(1):
-        "".join(export_csv(Contact.objects.all(), rules=rules, viewable=[group.id], delimiter=",").text)
+        text = "".join(export_csv(Contact.objects.all(), rules=rules, viewable=[group.id], delimiter=",").text)
+    assert text.startswith("\ufeffexternal_id,")
 
 
 @pytest.mark.django_db(transaction=True)

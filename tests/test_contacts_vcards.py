@@ -1,5 +1,6 @@
 """vCards as real programs write them, and as this one does."""
 
+import time
 import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
@@ -197,8 +198,10 @@ def test_what_is_too_large_is_refused_or_left_out_and_said(path: Path) -> None:
 def test_many_separators_and_quotes_take_no_time(path: Path) -> None:
     heads = ["TEL" + ";" * 60_000 + ":1", 'TEL;X="' + '";"' * 20_000 + ":1", "TEL;TYPE=" + "," * 60_000 + ":1"]
     heads += ["\\" * 60_000, "N:" + "\\;" * 30_000, ":" * 60_000, '"' * 60_001]
-    for head in heads:
-        read(path, card("VERSION:3.0", head))
+    started = time.process_time()
+    assert [len(read(path, card("VERSION:3.0", head))) for head in heads] == [1] * len(heads)
+    # Several times as long where the parameters were put together anew for each of them.
+    assert time.process_time() - started < 4
 
 
 # --- broken cards ---

@@ -269,9 +269,10 @@ def test_a_database_half_made_by_a_killed_start_is_made_anew(var: Path) -> None:
 
 
 def test_an_empty_file_of_a_process_number_does_not_stop_the_start(made_var: Path) -> None:
-    (made_var / "postgres/postmaster.pid").touch()
+    number = made_var / "postgres/postmaster.pid"
+    number.touch()
     with answering_database(made_var):
-        pass
+        assert number.read_text() != ""
 
 
 def test_a_deleted_folder_means_to_begin_anew_even_while_servers_run(spare_var: Path) -> None:

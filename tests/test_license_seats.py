@@ -16,11 +16,11 @@ from license.importing import import_license
 from license.models import EndReason, Pool, ReplacedToken, Session
 from license.problems import LicenseExpired, LicenseMissing, NoFreeLicense
 from license.selectors import (
+    IS_LIVE,
     LiveSession,
     find_live_session,
     find_pool_state,
     find_session,
-    list_live_sessions,
     list_sessions,
     site_day,
 )
@@ -293,8 +293,10 @@ class TestAuthenticate:
         with django_assert_num_queries(1):
             authenticate(claimed.token)
         age(claimed.session, 11)
+        before = Session.objects.get().last_seen_at
         with django_assert_num_queries(2):
             authenticate(claimed.token)
+        assert timedelta(seconds=11) <= Session.objects.get().last_seen_at - before < timedelta(seconds=21)
 
     @pytest.mark.parametrize("timeout", ["40", "600"])
     @pytest.mark.parametrize("seconds", [-7200, -1, 0, 9, 11, 39, 41, 59, 61, 599, 601])
@@ -468,7 +470,7 @@ class TestTimeOut:
         claimed = claim()
         age(claimed.session, 301)
         assert in_use() == 0
-        assert list(list_live_sessions()) == []
+        assert list(list_sessions().filter(IS_LIVE)) == []
         assert reason_of(claimed.token) == "timed-out"
         assert not release_seat(claimed.session)
         assert not end_session(claimed.session)

@@ -142,3 +142,4 @@ class TestArchive:
             self.end(claim(str(number)), 40)
         with django_assert_num_queries(4):
             remove_archived_sessions()
+        assert not Session.objects.exists()

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from cmphone.access.models import Scope
 from cmphone.access.services import create_api_key, revoke_api_key
-from cmphone.calls.models import CallEvent
+from cmphone.calls.models import CallEvent, Line
 from cmphone.calls.services import report_call
 from cmphone.contacts.models import User
 from cmphone.properties.models import ConfigurationVersion
@@ -28,7 +28,7 @@ from license.models import Session
 from license.services import end_session
 from tests.hanging import find_postgres, find_valkey
 from tests.locks import start
-from tests.make import log_in, make_user
+from tests.make import give_rights, log_in, make_customer_group, make_person, make_user
 from tests.streams import PATH, Process, Told, ask, listening, tell_events, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -164,6 +164,33 @@ def test_who_was_away_for_longer_than_events_are_kept_begins_anew(process: Proce
     for last, begin in ((3, (4, "reset")), (4, (4, "hello"))):
         with listening(process, header, last=last) as listener:
             assert (listener.events[0].id, listener.events[0].name) == begin
+
+
+def test_those_of_a_line_are_told_together_and_each_what_he_may_see(process: Process) -> None:
+    group = make_customer_group()
+    make_person(group, phone="0211 1234567")
+    agents = [make_user(f"agent{number}") for number in range(4)]
+    line = Line.objects.create(name="12")
+    line.users.set(agents)
+    role = give_rights(agents[0], group)
+    for agent in agents[1:3]:
+        agent.groups.add(role)
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(listening(process, log_in(agent, agent.username))) for agent in agents]
+
+        def ring_and_read(number: int, hearing: list[int]) -> list[list[str]]:
+            ring(agents[0], line="12", number="0211 1234567")
+            for place in hearing:
+                listeners[place].wait_for_number(number)
+            calls = [listeners[place].events[-1].data["call"] for place in hearing]
+            return [[contact["name"] for contact in call["lookup"]["contacts"]] for call in calls]
+
+        assert ring_and_read(1, [0, 1, 2, 3]) == [["Maria Anders"], ["Maria Anders"], ["Maria Anders"], []]
+        agents[1].groups.clear()
+        line.users.remove(agents[2])
+        agents[3].groups.add(role)
+        assert ring_and_read(2, [0, 1, 3]) == [["Maria Anders"], [], ["Maria Anders"]]
+        assert listeners[2].numbers == [1]
 
 
 def test_calls_of_others_never_come(process: Process) -> None:
@@ -378,7 +405,8 @@ def test_an_open_stream_is_a_sign_of_life(process: Process) -> None:
     with listening(process, log_in(user)):
         earlier = timezone.now() - timedelta(minutes=2)
         Session.objects.filter(user=user).update(last_seen_at=earlier)
-        wait_until(lambda: Session.objects.get(user=user).last_seen_at > earlier + timedelta(minutes=1))
+        wait_until(lambda: Session.objects.get(user=user).last_seen_at > earlier)
+        assert timezone.now() - Session.objects.get(user=user).last_seen_at < timedelta(minutes=1)
 
 
 def test_new_popup_files_are_told(process: Process) -> None:

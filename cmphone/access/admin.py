@@ -21,7 +21,7 @@ from cmphone.access.models import ApiKey, Scope
 from cmphone.access.services import create_api_key, revoke_api_key
 
 
-class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+class ApiKeyForm(forms.ModelForm):
     scopes = forms.MultipleChoiceField(
         label=_("scopes"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple, help_text=_("What it is for.")
     )
@@ -34,7 +34,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiKeyAdmin(admin.ModelAdmin):
     """A key is made and revoked; what it may do does not change in between."""
 
     form = ApiKeyForm

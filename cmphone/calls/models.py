@@ -197,9 +197,10 @@ class Call(models.Model):
             models.Index(fields=["reporter", "-started_at", "-id"], name="call_reporter_order"),
             models.Index(
                 fields=["line", "-started_at", "-id"],
-                condition=Q(direction="incoming") & ~Q(line=""),
+                condition=~Q(line=""),
                 name="call_line_order",
             ),
+            models.Index(fields=["canonical", "-started_at", "-id"], name="call_number_order"),
             models.Index(fields=["reported_at"], condition=~Q(state="ended"), name="call_open"),
         ]
 

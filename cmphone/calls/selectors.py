@@ -118,10 +118,12 @@ def _limit(calls: QuerySet[Call], user: User, whose: Whose = "all") -> QuerySet[
     reach = _read_reach(user)
     own = Q(reporter=user) | _came_in_on(reach.lines)
     calls = calls.annotate(is_own=Case(When(own, then=Value(True)), default=Value(False)))  # type: ignore[no-redef]
+    team = Q(reporter__in=reach.team) | _came_in_on(reach.team_lines)
     if whose == "own":
         calls = calls.filter(own)
     elif not user.is_superuser:
-        calls = calls.filter(own | Q(reporter__in=reach.team) | _came_in_on(reach.team_lines))
+        # Without a team there is none of a team: to say `own or team, and not own` would read all calls to find that.
+        calls = calls.filter(team if whose == "team" else own | team)
     if whose == "team":
         calls = calls.exclude(own)
     return calls.order_by("-started_at", "-id")

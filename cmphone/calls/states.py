@@ -39,9 +39,6 @@ class Facts:
         return self.ended_at is not None and self.answered_at is None
 
 
-NOTHING = Facts()
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """That a call has come to `state` at this time."""

@@ -245,10 +245,11 @@ def _read_property(line: bytes) -> Property | None:
     name = _name.fullmatch(first.strip())
     if not colon or name is None:
         return None
-    parameters: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for other in others:
         key, values = _read_parameter(other)
-        parameters[key] = parameters.get(key, ()) + values
+        found.setdefault(key, []).extend(values)
+    parameters = {key: tuple(values) for key, values in found.items()}
     charset = next(iter(parameters.get("CHARSET", ())), "")
     if "QUOTED-PRINTABLE" in (value.upper() for value in parameters.get("ENCODING", ())):
         value = _decode(binascii.a2b_qp(raw.removesuffix(b"=")), charset).replace("\r\n", "\n")

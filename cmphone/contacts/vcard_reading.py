@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from urllib.parse import unquote
 
 from django.utils.translation import gettext as _
 
@@ -20,17 +19,16 @@ from cmphone.contacts.services import MAX_VALUE_LENGTH
 from cmphone.contacts.vcard_fields import (
     ACTIVE,
     COMPANY,
-    FIELD,
     KIND,
     OTHER,
     PARTS,
     Place,
-    find_use,
     list_fields,
     list_names,
     plain,
 )
-from cmphone.contacts.vcard_parsing import Property, VCard, read_cards
+from cmphone.contacts.vcard_parsing import VCard, read_cards
+from cmphone.contacts.vcard_values import Value, compose_address, list_values
 from cmphone.problems import InvalidRequest
 
 # What people keep in them is looked for; of all others nothing is missed that has no field.
@@ -39,7 +37,6 @@ _contents = {
     OTHER,
 }
 _company_values = {"org", "organization", "company"}
-_label = re.compile(r"_\$!<(.*)>!\$_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +47,6 @@ class _Mapped:
     types: frozenset[str]
     part: str
     field: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """A text of a card on its way to a field.
-
-    `words`: types and label, in lower case.  `own`: the field that a card of ours names, empty for none; None where
-    it names none.
-    """
-
-    place: Place
-    text: str
-    words: frozenset[str] = frozenset()
-    label: str = ""
-    own: str | None = None
-    # Of an address, whose text is all of it in one line.
-    parts: tuple[str, ...] = ()
-
-    @property
-    def property(self) -> str:
-        """Return how the property map names it."""
-        name, place = self.place.name, self.place
-        types = sorted(self.words & {"cell", "fax", "home", "work", "pager", "main", "other"})
-        return name + (f";TYPE={','.join(types)}" if types else "") + (f";PART={place.part}" if place.part else "")
 
 
 def open_vcards(path: Path, *, rules: GroupRules, property_map: Sequence[str] = ()) -> Source:
@@ -148,7 +121,7 @@ def read_card(card: VCard, *, rules: GroupRules, kind: str, mapped: Sequence[_Ma
     if card.error:
         return ImportRecord(card.number, {}, error=card.error, warnings=card.warnings)
     filling = _Filling(kind, rules, mapped)
-    for value in _list_values(card):
+    for value in list_values(card):
         filling.put(value)
     is_of_company = kind == ContactKind.PERSON and rules.has_companies
     return ImportRecord(
@@ -160,76 +133,6 @@ def read_card(card: VCard, *, rules: GroupRules, kind: str, mapped: Sequence[_Ma
         is_active={"0": False, "1": True}.get(card.find_text(ACTIVE)),
         warnings=(*card.warnings, *filling.warnings),
     )
-
-
-# --- the values of a card ---
-
-
-def _list_values(card: VCard) -> Iterator[_Value]:
-    """Yield the values of a card, in the order in which they look for their fields."""
-    properties = sorted(card.properties, key=lambda each: not each.is_preferred)
-    values = [value for each in properties for value in _list_property_values(card, each)]
-    if not card.find_text("FN"):
-        parts = {value.place.part: value.text for value in reversed(values) if value.place.name == "N"}
-        whole = " ".join(filter(None, (parts.get(part, "") for part in ("given", "additional", "family"))))
-        values.append(_Value(Place("FN"), whole))
-    first = {"TITLE": 0, "ORG": 1, "N": 2, "FN": 3}
-    yield from sorted((v for v in values if v.text.strip()), key=lambda value: first.get(value.place.name, 4))
-
-
-def _list_property_values(card: VCard, each: Property) -> Iterator[_Value]:
-    label = _find_label(card, each)
-    words = each.types | ({label.lower()} if label else set())
-    own = each.parameters.get(FIELD)
-    parts = PARTS.get(each.name)
-    if parts is None:
-        text = card.unescape(each.value)
-        if each.name == "TEL" and own is None:
-            text = _read_tel(text)
-        place = Place(each.name, use=find_use(*words) if each.name in {"TEL", "EMAIL"} else "")
-        yield _Value(place, text if own else text.strip(), words, label, own[0] if own else None)
-        return
-    texts = card.split(each.value)
-    if own is None:
-        texts = [text.strip() for text in texts]
-    if each.name == "ADR" and own is None:
-        yield _Value(Place("ADR"), _compose_address(texts), words, label, parts=tuple(texts))
-        return
-    if each.name == "ORG":
-        texts[1:] = [", ".join(filter(None, texts[1:]))]
-    for index, (part, text) in enumerate(zip(parts, texts, strict=False)):
-        its_own = None if own is None else own[index] if index < len(own) else ""
-        yield _Value(Place(each.name, part), text, words, label, its_own)
-
-
-def _compose_address(texts: Sequence[str]) -> str:
-    """Return an address as people write it in one line."""
-    pobox, extended, street, city, region, zip_code, country = (*texts, *[""] * 7)[:7]
-    return ", ".join(filter(None, (street, extended, pobox, f"{zip_code} {city}".strip(), region, country)))
-
-
-def _find_label(card: VCard, each: Property) -> str:
-    """Return what somebody called a property by himself, as in `item1.X-ABLabel:_$!<Mobile>!$_`."""
-    if not each.group:
-        return ""
-    labels = (other.value for other in card.find_all("X-ABLABEL") if other.group == each.group)
-    label = card.unescape(next(labels, "")).strip()
-    return _label.sub(r"\1", label)
-
-
-def _read_tel(text: str) -> str:
-    """Return what people write for a telephone URI, as in `tel:+49-211-33990312;ext=12`."""
-    scheme, _colon, rest = text.strip().partition(":")
-    if scheme.lower() != "tel":
-        return text
-    number, *parameters = rest.split(";")
-    values = {name.lower(): value for name, _equals, value in (each.partition("=") for each in parameters)}
-    number = unquote(number)
-    context = values.get("phone-context", "")
-    if re.fullmatch(r"\+[\d.()-]+", context) and not number.startswith("+"):
-        number = f"{context}-{number}"
-    extension = unquote(values.get("ext", ""))
-    return f"{number} ext. {extension}" if extension else number
 
 
 # --- where they go ---
@@ -249,7 +152,7 @@ class _Filling:
         self._mapped = mapped
         self._has_address = False
 
-    def put(self, value: _Value) -> None:
+    def put(self, value: Value) -> None:
         """Take a value in, or say that it has no place."""
         if value.parts:
             self._put_address(value)
@@ -263,7 +166,7 @@ class _Filling:
         elif value.place.name in _contents:
             self._put_by_name(value)
 
-    def _find_mapped(self, value: _Value) -> _Mapped | None:
+    def _find_mapped(self, value: Value) -> _Mapped | None:
         """Return the entry of the property map that fits a value best."""
         place = value.place
         fitting = (
@@ -273,7 +176,7 @@ class _Filling:
         )
         return max(fitting, key=lambda each: (bool(each.part), len(each.types)), default=None)
 
-    def _put_mapped(self, name: str, value: _Value) -> None:
+    def _put_mapped(self, name: str, value: Value) -> None:
         if name in self._rules:
             self._join(name, value)
         elif name == "external_id":
@@ -284,7 +187,7 @@ class _Filling:
             # Persons and companies have other fields.
             self._warn(value)
 
-    def _put_by_name(self, value: _Value) -> None:
+    def _put_by_name(self, value: Value) -> None:
         place = value.place
         if place == Place("ORG", "name") and self._links_company:
             if self.company:
@@ -310,7 +213,7 @@ class _Filling:
         else:
             self._warn(value)
 
-    def _put_address(self, value: _Value) -> None:
+    def _put_address(self, value: Value) -> None:
         """Take an address in: the first one by its parts, or in one line where there is a single field for it."""
         parts = [
             replace(value, place=Place("ADR", part), text=text, parts=())
@@ -320,7 +223,7 @@ class _Filling:
             if part.text and (mapped := self._find_mapped(part)) and mapped.part:
                 self._put_mapped(mapped.field, part)
                 parts[index] = replace(part, text="")
-        whole = replace(value, text=_compose_address([part.text for part in parts]))
+        whole = replace(value, text=compose_address([part.text for part in parts]))
         if not whole.text:
             return
         streets = self._list_fields(Place("ADR", "street"))
@@ -346,7 +249,7 @@ class _Filling:
         places += [Place("ORG", "name")] if self._kind == ContactKind.COMPANY else []
         return any(name in self.fields for place in places for name in self._list_fields(place))
 
-    def _join(self, name: str, value: _Value) -> None:
+    def _join(self, name: str, value: Value) -> None:
         had, text = self.fields.get(name), value.text
         if had == text:
             return
@@ -356,7 +259,7 @@ class _Filling:
         else:
             self.fields[name] = joined
 
-    def _warn(self, value: _Value) -> None:
+    def _warn(self, value: Value) -> None:
         message = _(
             "“%(value)s” is not imported: there is no field left for it. To import it: %(property)s=FIELD. "
             "To leave it out on purpose: %(property)s="

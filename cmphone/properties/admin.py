@@ -18,7 +18,7 @@ from cmphone.properties.services import set_property
 
 
 @admin.register(SystemProperty)
-class SystemPropertyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SystemPropertyAdmin(admin.ModelAdmin):
     """Properties are neither added nor deleted: the registry says which there are."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

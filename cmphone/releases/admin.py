@@ -13,7 +13,7 @@ from cmphone.releases.models import ClientRelease
 from cmphone.releases.services import SUFFIXES, add_release, change_release, find_upload_errors
 
 
-class NewReleaseForm(forms.ModelForm):  # type: ignore[type-arg]
+class NewReleaseForm(forms.ModelForm):
     """A new installer."""
 
     file = forms.FileField(
@@ -37,7 +37,7 @@ class NewReleaseForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ClientRelease)
-class ClientReleaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ClientReleaseAdmin(admin.ModelAdmin):
     list_display = ["version", "is_offered", "file_name", "shown_size", "uploaded_at", "uploaded_by"]
     readonly_fields = ["file_name", "shown_size", "sha256", "uploaded_at", "uploaded_by"]
     ordering = ["-order"]

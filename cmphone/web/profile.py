@@ -29,7 +29,7 @@ from license.services import end_own_session, end_own_sessions
 SHOW_AT_MOST = 30
 
 
-class LanguageForm(forms.ModelForm):  # type: ignore[type-arg]
+class LanguageForm(forms.ModelForm):
     """The language of pages, and of what clients show."""
 
     class Meta:

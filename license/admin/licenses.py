@@ -26,7 +26,7 @@ from license.selectors import list_pools, site_day
 
 
 @admin.register(LicenseFile)
-class LicenseFileAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class LicenseFileAdmin(admin.ModelAdmin):
     """Every import there was, kept for good.  To add one is to import it."""
 
     list_display = ["imported_at", "who", "pool_names"]
@@ -116,7 +116,7 @@ class LicenseFileAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Pool)
-class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PoolAdmin(admin.ModelAdmin):
     list_display = [
         "name",
         "licensed",

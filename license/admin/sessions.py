@@ -65,7 +65,7 @@ class ReasonFilter(admin.SimpleListFilter):
 
 
 @admin.register(Session)
-class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SessionAdmin(admin.ModelAdmin):
     list_filter = [StateFilter, ReasonFilter]
     list_per_page = 50
     show_facets = admin.ShowFacets.NEVER

@@ -116,7 +116,7 @@ class UsageList(ChangeList):
 
 
 @admin.register(HourlyUsage)
-class HourlyUsageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class HourlyUsageAdmin(admin.ModelAdmin):
     list_display = ["local_hour", "licensed", "peak", "claims", "refused"]
     # There is no more to say about one.
     list_display_links = None

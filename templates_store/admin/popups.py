@@ -40,7 +40,7 @@ COMPARE_WITH = 100
 
 
 @admin.register(PopupVersion)
-class PopupVersionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PopupVersionAdmin(admin.ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         pages: list[tuple[str, str, Callable[..., HttpResponse]]] = [
             ("", "changelist", self.changelist_view),

@@ -47,7 +47,7 @@ class DoneFilter(admin.SimpleListFilter):
 
 
 @admin.register(Call)
-class CallAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class CallAdmin(admin.ModelAdmin):
     list_display = ["started_at", "shown_number", "direction", "what_became", "line", "reporter_name", "seen_to"]
     list_filter = [
         "is_missed",
@@ -144,7 +144,7 @@ def _name(user: User | None) -> str:
 
 
 @admin.register(Line)
-class LineAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class LineAdmin(admin.ModelAdmin):
     list_display = ["name", "label", "user_names"]
     search_fields = ["name", "label", "users__username"]
     autocomplete_fields = ["users"]

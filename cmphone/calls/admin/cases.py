@@ -35,7 +35,7 @@ from cmphone.contacts.models import Contact, User
 from cmphone.contacts.selectors import list_contacts
 
 
-class CaseForm(forms.ModelForm):  # type: ignore[type-arg]
+class CaseForm(forms.ModelForm):
     """A new case.  `build_case_form` adds contact and queue."""
 
     description = forms.CharField(
@@ -112,7 +112,7 @@ class ContactFilter(admin.SimpleListFilter):
 
 
 @admin.register(Case)
-class CaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class CaseAdmin(admin.ModelAdmin):
     list_display = ["number", "subject", "contact_name", "queue_name", "author", "created"]
     list_display_links = ["number", "subject"]
     list_filter = [QueueFilter, ContactFilter]

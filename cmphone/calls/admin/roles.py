@@ -10,7 +10,7 @@ from cmphone.contacts.models import Role
 admin.site.unregister(Role)
 
 
-class CallRightInline(admin.TabularInline):  # type: ignore[type-arg]
+class CallRightInline(admin.TabularInline):
     model = CallRight
     fk_name = "role"
     extra = 0

@@ -17,7 +17,7 @@ from cmphone.contacts.selectors import list_contacts
 from cmphone.contacts.services import ContactDraft, draft_contact, find_draft_errors
 
 
-class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
+class ContactForm(forms.ModelForm):
     """What all contacts have.  `build_contact_form` adds the fields of the contact model, and sets `rules` and `kind`.
 
     A valid form has the `draft` to be saved.  The form of a contact that is there also has its version: where somebody

@@ -45,7 +45,7 @@ from templates_store.rendering import put_number
 
 
 @admin.register(Contact)
-class ContactAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ContactAdmin(admin.ModelAdmin):
     list_filter = [("customer_group", ViewableGroupFilter), "kind", "is_active", SameNumberFilter]
     list_select_related = ["customer_group", "company"]
     list_per_page = 50

@@ -28,7 +28,7 @@ from cmphone.contacts.rebuilding import find_progress
 from cmphone.contacts.services import save_configuration
 
 
-class CustomerGroupForm(forms.ModelForm):  # type: ignore[type-arg]
+class CustomerGroupForm(forms.ModelForm):
     def clean_contact_model(self) -> ContactModel:
         model: ContactModel = self.cleaned_data["contact_model"]
         before = self.initial.get("contact_model")
@@ -38,7 +38,7 @@ class CustomerGroupForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(CustomerGroup)
-class CustomerGroupAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class CustomerGroupAdmin(admin.ModelAdmin):
     form = CustomerGroupForm
     list_select_related = ["contact_model"]
     readonly_fields = ["try_it", "progress", "examples"]

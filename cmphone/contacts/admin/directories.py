@@ -36,7 +36,7 @@ from cmphone.contacts.tasks import pull_directory
 FINDINGS = 20
 
 
-class DirectoryForm(forms.ModelForm):  # type: ignore[type-arg]
+class DirectoryForm(forms.ModelForm):
     password = forms.CharField(
         label=_("Password"),
         required=False,
@@ -95,7 +95,7 @@ class DirectoryForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Directory)
-class DirectoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class DirectoryAdmin(admin.ModelAdmin):
     form = DirectoryForm
     change_form_template = "admin/contacts/directory/change_form.html"
     list_display = ["name", "customer_group", "uri", "is_active", "last_started_at", "last_success_at", "state"]

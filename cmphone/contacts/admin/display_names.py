@@ -24,7 +24,7 @@ from templates_store.services import find_template_errors
 TEMPLATES = ("default", "details", "list")
 
 
-class DisplayNamesForm(forms.ModelForm):  # type: ignore[type-arg]
+class DisplayNamesForm(forms.ModelForm):
     language = forms.ChoiceField(label=_("language"), required=False)
 
     class Meta:
@@ -56,7 +56,7 @@ class DisplayNamesForm(forms.ModelForm):  # type: ignore[type-arg]
         return Templates(*(self.cleaned_data[name] for name in TEMPLATES))
 
 
-class DisplayNamesFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+class DisplayNamesFormSet(BaseInlineFormSet):
     def read_templates(self) -> dict[tuple[str, str], Templates]:
         """Return the templates of a page that was sent, by object and language."""
         forms: list[Any] = self.forms
@@ -64,7 +64,7 @@ class DisplayNamesFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
         return {(form.instance.object, form.instance.language): form.read_templates() for form in kept}
 
 
-class DisplayNamesInline(admin.StackedInline):  # type: ignore[type-arg]
+class DisplayNamesInline(admin.StackedInline):
     model = DisplayNames
     form = DisplayNamesForm
     formset = DisplayNamesFormSet

@@ -15,7 +15,7 @@ from cmphone.contacts.erasures import lift_suppressions
 
 
 @admin.register(Erasure)
-class ErasureAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ErasureAdmin(admin.ModelAdmin):
     """Erasures are neither made nor changed here: that would be another truth than what happened."""
 
     list_display = ["contact_id", "when", "reason", "by", "suppression"]

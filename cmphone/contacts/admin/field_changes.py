@@ -217,7 +217,7 @@ def describe_start(change: FieldChange) -> str:
 
 
 @admin.register(FieldChange)
-class FieldChangeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class FieldChangeAdmin(admin.ModelAdmin):
     """To look at: who may view contact models may see what is, and was, done to their fields."""
 
     list_per_page = 100

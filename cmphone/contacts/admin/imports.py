@@ -51,7 +51,7 @@ MAIN_TOTALS = ("lines", "created", "changed", "unchanged", "refused")
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ImportRunAdmin(admin.ModelAdmin):
     list_display = ["requested", "file_link", "source", "group", "user_name", "condition", "progress", "result"]
     list_display_links = None
     list_filter = ["state", "source", "dry_run"]

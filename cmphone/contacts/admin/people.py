@@ -16,7 +16,7 @@ from cmphone.contacts.models import CustomerGroupRight, QueueRight, Role, User
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin):
     """Only a superuser makes somebody an administrator, or changes one."""
 
     list_display = ["username", "display_name", "language", "role_names", "is_active", "is_staff"]
@@ -86,20 +86,20 @@ def _may_touch(request: HttpRequest, user: User | None) -> bool:
     return bool(request.user.is_superuser) or user is None or not user.is_superuser
 
 
-class CustomerGroupRightInline(admin.TabularInline):  # type: ignore[type-arg]
+class CustomerGroupRightInline(admin.TabularInline):
     model = CustomerGroupRight
     extra = 0
     verbose_name_plural = _("Contacts: what the role may do, by customer group")
 
 
-class QueueRightInline(admin.TabularInline):  # type: ignore[type-arg]
+class QueueRightInline(admin.TabularInline):
     model = QueueRight
     extra = 0
     verbose_name_plural = _("Cases: what the role may do, by queue")
 
 
 @admin.register(Role)
-class RoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class RoleAdmin(admin.ModelAdmin):
     list_display = ["name", "summary"]
     search_fields = ["name"]
     inlines = [CustomerGroupRightInline, QueueRightInline]

@@ -91,7 +91,7 @@ class Viewable:
 
 
 @admin.register(DoubtfulNumber)
-class DoubtfulNumberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class DoubtfulNumberAdmin(admin.ModelAdmin):
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 

@@ -70,7 +70,7 @@ def group_digits(number: int) -> str:
 
 
 @admin.register(Rebuild)
-class RebuildAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class RebuildAdmin(admin.ModelAdmin):
     """To look at: rebuilds start and end by themselves."""
 
     list_select_related = ["customer_group"]

@@ -22,7 +22,7 @@ from cmphone.webhooks.services import send_again
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class DeliveryAdmin(admin.ModelAdmin):
     list_display = ["when", "kind", "subject", "webhook", "state_name", "tries_of", "answer_text", "next_try"]
     list_filter = ["state", "webhook", "kind"]
     list_select_related = ["webhook"]

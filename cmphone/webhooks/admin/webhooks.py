@@ -22,7 +22,7 @@ from cmphone.webhooks.models import PREVIOUS_SECRET_LASTS, EventKind, PauseReaso
 from cmphone.webhooks.services import change_secret, find_url_error, save_webhook, send_test
 
 
-class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
+class WebhookForm(forms.ModelForm):
     events = forms.MultipleChoiceField(
         label=capfirst(_("events")), choices=EventKind.choices, widget=forms.CheckboxSelectMultiple
     )
@@ -48,7 +48,7 @@ class WebhookForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Webhook)
-class WebhookAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class WebhookAdmin(admin.ModelAdmin):
     form = WebhookForm
     list_display = ["name", "url", "event_names", "state", "failing"]
     list_filter = ["is_active"]
