@@ -44,8 +44,8 @@ def apply_webhook(site: Site, table: Table) -> None:
         return
     if is_new:
         webhook.secret = secret
-    group_ids = None if groups is None else [group.pk for group in groups if group]
-    if wanted != before and not _save(table, webhook, wanted, group_ids):
+    ids = None if groups is None else [group.pk for group in groups if group]
+    if wanted != before and not _save(table, webhook, wanted, ids):
         return
     if is_new:
         site.note(table, _("created"))

@@ -91,7 +91,10 @@ class ContactForm(forms.ModelForm):
             if name in self.fields and name not in self.errors and value != wanted[name]:
                 shown = {True: gettext("yes"), False: gettext("no")}.get(value, value or gettext("empty"))
                 self.add_error(name, gettext("It is now: %s") % shown)
-        self.data = {**self.data, self.add_prefix("version"): str(contact.version)}
+        sent: Any = self.data
+        data = sent.copy()
+        data[self.add_prefix("version")] = str(contact.version)
+        self.data = data
 
     def _list_values(self, draft: ContactDraft) -> dict[str, Any]:
         """Return by input what a draft would make of a contact."""

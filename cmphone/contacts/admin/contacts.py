@@ -22,7 +22,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
+from django.utils.text import Truncator, capfirst
 from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -270,7 +270,7 @@ class ContactAdmin(admin.ModelAdmin):
         obj.pk, obj.name, obj.fields, obj.company = saved.pk, saved.name, saved.fields, saved.company
         for number in read_numbers(saved, contact_form.rules):
             if number.doubt:
-                what = {"field": number.field, "number": number.typed, "doubt": number.doubt}
+                what = {"field": number.field, "number": Truncator(number.typed).chars(60), "doubt": number.doubt}
                 messages.warning(request, _("%(field)s “%(number)s”: %(doubt)s It is kept as typed.") % what)
 
     def response_add(self, request: HttpRequest, obj: Contact, post_url_continue: str | None = None) -> HttpResponse:

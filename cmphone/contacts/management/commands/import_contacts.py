@@ -123,7 +123,7 @@ class Command(BaseCommand):
 
     def _show_totals(self, totals: Totals, *, dry_run: bool) -> None:
         labels = {
-            "lines": _("lines of the file"),
+            "lines": _("records"),
             "created": _("created"),
             "changed": _("changed"),
             "unchanged": _("unchanged"),
