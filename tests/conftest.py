@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from cmphone.embedded import find_place, hold_services, var_folder
@@ -18,6 +19,10 @@ from tests.browser import find_chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# No test fails for a machine that is busy.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def _claim_var() -> Path:

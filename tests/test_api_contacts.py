@@ -30,7 +30,7 @@ from tests.make import (
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/contacts"
-SOME = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture

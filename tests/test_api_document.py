@@ -51,7 +51,7 @@ def user(live_server: LiveServer) -> User:
 
 
 @schema.parametrize()
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_the_document_says(
     case: schemathesis.Case[Any], live_server: LiveServer, user: User
 ) -> None:

@@ -228,7 +228,7 @@ NUMBERS = st.sampled_from(
 CONTACTS = st.lists(st.tuples(st.sampled_from(["person", "company"]), NUMBERS), max_size=4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(CONTACTS, CONTACTS)
 def test_hidden_contacts_change_no_byte_of_any_answer(
     shown: list[tuple[str, str]], hidden: list[tuple[str, str]]

@@ -71,7 +71,7 @@ SOME = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.booleans()), 
 
 
 @pytest.mark.django_db(transaction=False)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     views=SOME,
     queue_rights=SOME,

@@ -101,7 +101,7 @@ CHANGES = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(CHANGES, max_size=12))
 def test_whatever_changes_rights_the_sum_is_that_of_the_rights(changes: list[tuple[str, int, int, bool]]) -> None:
     with transaction.atomic():

@@ -62,7 +62,7 @@ def test_a_presented_number_s_rule_has_words(text: str, plan: Plan, rule: str) -
     assert readings._rules[rule]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.text("0123456789", min_size=1, max_size=18)
     | st.from_regex(r"\+?[0-9 ()/-]{1,20}", fullmatch=True)

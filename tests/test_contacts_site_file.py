@@ -541,7 +541,6 @@ SECTIONS = st.recursive(
 
 
 @given(SECTIONS)
-@settings(deadline=None)
 def test_what_is_written_reads_the_same(site: Section) -> None:
     assert tomllib.loads(format_site(site)) == site
 
@@ -698,7 +697,7 @@ def sites(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(st.lists(sites(), min_size=1, max_size=2))
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 def test_any_site_is_applied_once_and_its_export_changes_nothing(site_files: list[dict[str, Any]]) -> None:
     with transaction.atomic():
         for site in site_files:

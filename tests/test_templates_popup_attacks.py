@@ -613,7 +613,7 @@ ROOTS = ["number", "contacts", "company", "actions", "user", "call", "texts", "l
 
 
 @given(st.sampled_from([*SAMPLES]), NASTY, st.dictionaries(st.sampled_from(ROOTS), PLAIN_DATA))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_arbitrary_data_never_adds_an_element(sample: str, value: str, data: dict[str, object]) -> None:
     name, context = build_sample(sample, language="en", texts=TEXTS)
     allowed = {tag for tag, _ in _Reader("".join(SHIPPED.values())).elements}
@@ -636,7 +636,7 @@ FRAGMENTS = [
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join) | st.text(max_size=200))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_text_is_a_template_or_refused_with_a_reason(source: str) -> None:
     files = make_set(choice=source)
     errors = check_popup_files(files)
