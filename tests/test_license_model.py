@@ -244,7 +244,6 @@ def test_seats_follow_their_rules_in_whatever_order_things_happen() -> None:
         settings=settings(
             max_examples=60,
             stateful_step_count=25,
-            ,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),
