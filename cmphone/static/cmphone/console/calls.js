@@ -4,9 +4,10 @@
 const page = JSON.parse(document.getElementById("page").textContent);
 const texts = JSON.parse(document.getElementById("texts").textContent);
 const language = document.documentElement.lang || "en";
-// As the other pages write times.
+// As the other pages write times (cmphone/formats).
 const time = new Intl.DateTimeFormat(language, { timeStyle: "short", hourCycle: "h23" });
-const date = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short", hourCycle: "h23" });
+const month = new Intl.DateTimeFormat(language, { month: "short" });
+const numbers = new Intl.DateTimeFormat(language, { day: "2-digit", month: "2-digit", year: "numeric" });
 
 export function say(name, values = {}) {
   return texts[name].replace(/\{(\w+)\}/g, (all, key) => values[key] ?? "");
@@ -32,6 +33,13 @@ export function nameCaller(call) {
     return say(call.state === "ringing" && call.direction === "incoming" ? "choose" : "several");
   }
   return say(call.number.kind === "withheld" ? "withheld" : "unknown");
+}
+
+// A day only where it is not today.
+function sayWhen(moment) {
+  if (moment.toDateString() === new Date().toDateString()) return time.format(moment);
+  const day = language === "en" ? `${moment.getDate()} ${month.format(moment)} ${moment.getFullYear()}` : numbers.format(moment);
+  return `${day} ${time.format(moment)}`;
 }
 
 export function sayWhere(call) {
@@ -79,7 +87,7 @@ export function fillCard(element, call) {
   put(element, "[data-who]", nameCaller(call));
   put(element, "[data-number]", call.number.display);
   put(element, "[data-hint]", sayHint(call));
-  fillWhen(element, call, time);
+  fillWhen(element, call);
   fillContacts(element, call);
   link(element, "[data-open]", only?.url);
   link(element, ".buttons [data-new-case]", only?.create_case_url);
@@ -93,8 +101,7 @@ export function fillRow(element, call) {
   const isDialled = link(element, "[data-dial]", call.call_back);
   put(element, isDialled ? "[data-dial]" : "[data-number]", call.number.display);
   element.querySelector("[data-number]").hidden = isDialled;
-  const isToday = new Date(call.started_at).toDateString() === new Date().toDateString();
-  fillWhen(element, call, isToday ? time : date);
+  fillWhen(element, call);
   fillContacts(element, call);
   element.querySelector("[name=call_id]").value = call.call_id;
   element.querySelector("[name=reporter]").value = call.reported_by?.id ?? "";
@@ -156,10 +163,10 @@ function sayFacts(call) {
   return facts.join(" · ");
 }
 
-function fillWhen(element, call, format) {
+function fillWhen(element, call) {
   const place = element.querySelector("[data-time]");
   place.dateTime = call.started_at;
-  place.textContent = format.format(new Date(call.started_at));
+  place.textContent = sayWhen(new Date(call.started_at));
   put(element, "[data-place]", call.number.place);
   put(element, "[data-facts]", sayFacts(call));
 }
