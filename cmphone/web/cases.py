@@ -1,6 +1,5 @@
 """Pages of cases: one of them, and the form of a new one.  Who may do which is for calls/cases.py to say."""
 
-import uuid
 from typing import Any
 
 from django import forms
@@ -16,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from cmphone.calls.cases import MAX_DESCRIPTION, MAX_SUBJECT, create_case, find_contact, list_cases, list_queues
 from cmphone.contacts.models import Contact, Queue, User
+from cmphone.idempotency import make_key
 from cmphone.problems import Conflict, NotFound, PermissionDenied
 from cmphone.web.log_in import current_user, for_users
 from cmphone.web.viewing import Viewer
@@ -39,7 +39,7 @@ class CaseForm(forms.Form):
     key = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, data: Any, *, user: User, contact: Contact) -> None:
-        super().__init__(data, initial={"key": uuid.uuid4().hex})
+        super().__init__(data, initial={"key": make_key()})
         queues = list_queues(user, contact.customer_group_id)
         first_two = list(queues[:2])
         if not first_two:
@@ -81,7 +81,7 @@ def make_case(request: HttpRequest) -> HttpResponse:
         except Conflict:
             # Somebody went back to the form in his browser, and wrote another case into it.
             form.add_error(None, _("A case was created with this form before. Send it again to create another one."))
-            data["key"] = uuid.uuid4().hex
+            data["key"] = make_key()
         else:
             messages.success(request, gettext("The case %s is created.") % created.case)
             return redirect("case", case_id=created.case.pk)
