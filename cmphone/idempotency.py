@@ -1,4 +1,4 @@
-"""Keys by which somebody sends again what he may have sent already, so that it is done once.  Pure but for the texts."""
+"""Keys by which somebody sends again what he may have sent already, so that it is done once."""
 
 import re
 import uuid

@@ -4,10 +4,12 @@
 const page = JSON.parse(document.getElementById("page").textContent);
 const texts = JSON.parse(document.getElementById("texts").textContent);
 const language = document.documentElement.lang || "en";
-// As the other pages write times (cmphone/formats).
-const time = new Intl.DateTimeFormat(language, { timeStyle: "short", hourCycle: "h23" });
-const month = new Intl.DateTimeFormat(language, { month: "short" });
-const numbers = new Intl.DateTimeFormat(language, { day: "2-digit", month: "2-digit", year: "numeric" });
+// As the other pages write times (cmphone/formats), in the zone of the site.
+const timeZone = page.time_zone;
+const time = new Intl.DateTimeFormat(language, { timeStyle: "short", hourCycle: "h23", timeZone });
+const inWords = { day: "numeric", month: "short", year: "numeric", timeZone };
+const inDigits = { day: "2-digit", month: "2-digit", year: "numeric", timeZone };
+const date = new Intl.DateTimeFormat(language, language === "en" ? inWords : inDigits);
 
 export function say(name, values = {}) {
   return texts[name].replace(/\{(\w+)\}/g, (all, key) => values[key] ?? "");
@@ -37,9 +39,19 @@ export function nameCaller(call) {
 
 // A day only where it is not today.
 function sayWhen(moment) {
-  if (moment.toDateString() === new Date().toDateString()) return time.format(moment);
-  const day = language === "en" ? `${moment.getDate()} ${month.format(moment)} ${moment.getFullYear()}` : numbers.format(moment);
-  return `${day} ${time.format(moment)}`;
+  const isToday = date.format(moment) === date.format(new Date());
+  return isToday ? time.format(moment) : `${sayDay(moment)} ${time.format(moment)}`;
+}
+
+function sayDay(moment) {
+  if (language !== "en") return date.format(moment);
+  const { day, month, year } = Object.fromEntries(date.formatToParts(moment).map(({ type, value }) => [type, value]));
+  return `${day} ${month} ${year}`;
+}
+
+// Several may begin in the same second.
+export function compareNewestFirst(a, b) {
+  return a.sort_key < b.sort_key ? 1 : -1;
 }
 
 export function sayWhere(call) {
