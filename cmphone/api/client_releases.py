@@ -11,8 +11,9 @@ from rest_framework.views import APIView
 from cmphone.access.models import Scope
 from cmphone.api.authentication import current_user
 from cmphone.api.documentation import problems
-from cmphone.api.notation import find_base_url, format_time
+from cmphone.api.notation import format_time
 from cmphone.api.popup_templates import AnyContentNegotiation
+from cmphone.events_address import find_files_url
 from cmphone.problems import NotFound
 from cmphone.releases.downloads import answer_download
 from cmphone.releases.models import ClientRelease
@@ -65,7 +66,7 @@ class LatestReleaseView(APIView):
         if release is None:
             raise NotFound
         language = current_user(request).language
-        return Response(describe_release(release, language=language, base_url=find_base_url(request)))
+        return Response(describe_release(release, language=language, base_url=find_files_url(request)))
 
 
 class ReleaseDownloadView(APIView):
