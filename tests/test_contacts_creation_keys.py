@@ -112,7 +112,7 @@ def test_a_form_that_is_sent_twice_makes_one_contact_and_leads_to_it_twice(clien
     first, second = (client.post("/contacts/new/", form) for _ in range(2))
 
     contact = Contact.objects.get()
-    assert first.url == second.url == f"/cases/new/?contact={contact.pk}"
+    assert first["Location"] == second["Location"] == f"/cases/new/?contact={contact.pk}"
 
 
 def test_another_contact_in_a_form_that_was_sent_is_made_when_it_is_sent_again(client: Client, agent: User) -> None:

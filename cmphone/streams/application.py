@@ -166,7 +166,8 @@ class Application:
         answer["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         if request.path == EVENTS_PATH:
             _let_pages_read(request, cast(HttpResponse, answer))
-        answer = self._security.process_response(request, answer)
+        # It adds headers, of which every answer has some.
+        answer = self._security.process_response(request, cast(HttpResponse, answer))
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.items()]
         headers += [(b"set-cookie", cookie.OutputString().encode("latin-1")) for cookie in answer.cookies.values()]
         await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})

@@ -82,7 +82,7 @@ class Downloads:
             content = cast(HttpResponse, answer).content
             await send({"type": "http.response.body", "body": content})
             return
-        pieces = cast(Iterator[bytes], iter(answer))
+        pieces = iter(answer)
         gone = asyncio.create_task(_wait_until_gone(receive))
         try:
             while piece := await self._threads.run(next, pieces, b""):
