@@ -297,7 +297,7 @@ def _describe(call: Call, answer: Answer, place: int, *, base_url: str) -> dict[
         "called_back_at": _format(call.called_back_at),
         "called_back_by": _describe_user(call.called_back_by),
         # Finer than `started_at`: several calls begin in the same second.
-        "sort_key": f"{call.started_at.astimezone(UTC):%Y%m%d%H%M%S%f}{call.pk:019}",
+        "sort_key": f"{call.started_at.astimezone(UTC):%Y%m%d%H%M%S%f}{call.pk:011}",
         "can_change": call.is_own,
     }
 
