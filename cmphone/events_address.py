@@ -17,6 +17,11 @@ def find_events_url(request: HttpRequest) -> str:
     return find_public_url(request) + EVENTS_PATH
 
 
+def find_files_url(request: HttpRequest) -> str:
+    """Return how the addresses of installers begin, which that process hands out, for whoever asks the web server."""
+    return _at_port(request, settings.PORTS[1]) if settings.PORTS else find_public_url(request)
+
+
 def find_pages_url(request: HttpRequest) -> str:
     """Return how the addresses of pages begin, for whoever asks the process that tells events."""
     if settings.PORTS and not settings.PUBLIC_URL:

@@ -189,6 +189,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("de", _("German")), ("en", _("English")), *name_languages(read_list("CMPHONE_MORE_LANGUAGES", ""))]
 LOCALE_DIR = read_folder("CMPHONE_LOCALE_DIR")
 LOCALE_PATHS = [*([LOCALE_DIR] if LOCALE_DIR else []), BASE_DIR / "cmphone" / "locale"]
+FORMAT_MODULE_PATH = ["cmphone.formats"]
 USE_I18N = True
 USE_TZ = True
 # The days of a licence begin and end in this zone.

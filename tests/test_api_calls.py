@@ -113,6 +113,7 @@ def test_a_call_is_answered_with_who_it_is_and_the_popup_that_fits(
         "done_by": None,
         "called_back_at": None,
         "called_back_by": None,
+        "sort_key": f"20260331115958700000{Call.objects.get().pk:011}",
         "can_change": True,
     }
     assert [contact["name"] for contact in looked_up["contacts"]] == ["Maria Anders (Alfreds Futterkiste)"]

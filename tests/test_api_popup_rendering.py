@@ -141,8 +141,7 @@ def test_a_call_is_rendered_as_it_is_now(client: Client, user: User, headers: di
     assert '<body class="missed by-exact">' in missed
     assert "<time>31.03.2026 14:03</time>" in missed
     assert (
-        "<time>03/31/2026 2:03 p.m.</time>"
-        in render(client, headers, "missed.html", "en", call_id="c1").content.decode()
+        "<time>31 Mar 2026 14:03</time>" in render(client, headers, "missed.html", "en", call_id="c1").content.decode()
     )
 
     # Of who calls it tells no more than a look-up would.

@@ -3,11 +3,13 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 from django.conf import LazySettings
+from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
 from cmphone.calls.models import Call, Line
@@ -359,6 +361,65 @@ def test_who_was_logged_out_elsewhere_is_told_so(world: World, live_server: Live
 
     wait_for_text(page.locator("#connection"), world.say("logged_out"))
     assert page.locator("#log_in").is_visible()
+
+
+def test_who_logged_out_everywhere_else_goes_on_here(world: World) -> None:
+    page = world.open_console()
+    profile = world.open("/profile/")
+    with page.expect_response("**/console/calls/"):
+        profile.locator("form[action='/profile/log-out-elsewhere/'] button").click()
+        profile.locator(".messages .success").wait_for()
+
+    world.ring()
+
+    wait_for_text(card(page), "Maria Anders")
+    assert page.locator("#log_in").is_hidden()
+
+
+def test_calls_that_began_in_one_second_stay_in_order(world: World) -> None:
+    page = world.open_console()
+    began = timezone.now()
+    numbers = [f"0030555123{number}" for number in range(6)]
+    for place, number in enumerate(numbers):
+        at = began.replace(microsecond=(place * 7 % 6) * 1_000)
+        report_call(world.agent, call_id=f"c{place}", direction="incoming", number=number, started_at=at)
+    newest_first = [f"+49 30 555123{place}" for place in (5, 4, 3, 2, 1, 0)]
+    page.locator("#recent > li:nth-child(6)").wait_for()
+
+    assert page.locator("#recent [data-dial]").all_inner_texts() == newest_first
+    page.reload()
+    page.locator("#recent > li:nth-child(6)").wait_for()
+    page.wait_for_selector("#settings:not([hidden])")
+    assert page.locator("#recent [data-dial]").all_inner_texts() == newest_first
+
+
+def test_times_are_those_of_the_site_wherever_the_browser_is(
+    world: World, chromium: "Browser", live_server: LiveServer
+) -> None:
+    context = chromium.new_context(base_url=live_server.url, locale=world.language, timezone_id="Pacific/Kiritimati")
+    log_in(context, world.agent, live_server)
+    at = datetime(2026, 1, 2, 22, 30, tzinfo=UTC)
+    world.miss()
+    Call.objects.update(started_at=at)
+    page = context.new_page()
+    page.goto("/")
+    page.wait_for_selector("#settings:not([hidden])")
+
+    expected = "2 Jan 2026 23:30" if world.language == "en" else "02.01.2026 23:30"
+    assert page.locator("#recent [data-time]").inner_text() == expected
+    context.close()
+
+
+def test_a_search_that_fails_is_not_shown_as_one_that_finds_nothing(world: World) -> None:
+    page = world.open_console()
+    page.route("**/console/contacts/**", lambda route: route.abort())
+    page.fill("#q", "mar")
+
+    page.locator("#results [aria-disabled]").wait_for()
+    expected = "Die Suche hat nicht geklappt" if world.language == "de" else "The search did not work"
+    assert expected in page.locator("#results").inner_text()
+    assert expected in page.locator("#search_status").inner_text()
+    assert find_violations(page) == []
 
 
 def test_a_hostile_name_is_text(world: World) -> None:

@@ -53,6 +53,7 @@ FREE_OF_CONTACTS = {
     "calls_line": "lines of the telephone system",
     "calls_line_users": "who answers them",
     "contacts_access": "rights, added up",
+    "contacts_creationkey": "keys of forms that were sent; gone with their contact",
     "contacts_fieldchange": "names of fields",
     "contacts_rebuild": "how far the index is built, by numbers of rows",
     "contacts_user_user_permissions": "what staff may do",

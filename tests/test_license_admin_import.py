@@ -93,16 +93,16 @@ class TestPreview:
         page = send(client, make_license(*sections))
         assert read_pool(page, "REST_USERS") == (
             "REST_USERS changes In force New Contract party Müller &amp; Söhne Müller &amp; Söhne "
-            "Products CM/Phone CM/Phone, CM/Track Version 1 1 Expires on Dec. 31, 2099 June 30, 2098 "
+            "Products CM/Phone CM/Phone, CM/Track Version 1 1 Expires on 31 December 2099 30 June 2098 "
             "Licences 10 12 In use now 0"
         )
         assert read_pool(page, "FAX") == (
             "FAX new Unknown section: kept and shown, not counted. In force New Contract party – Müller &amp; Söhne "
-            "Products – CM/Phone Version – 1 Expires on – Dec. 31, 2099 Licences – 10"
+            "Products – CM/Phone Version – 1 Expires on – 31 December 2099 Licences – 10"
         )
         assert read_pool(page, "TRACK") == (
             "TRACK vanishes In force New Contract party Müller &amp; Söhne – Products CM/Phone – Version 1 – "
-            "Expires on Dec. 31, 2099 – Licences 5 –"
+            "Expires on 31 December 2099 – Licences 5 –"
         )
         assert "<strong>12</strong>" in page.content.decode()
         assert "<strong>1</strong>" not in read_pool(page, "REST_USERS")
@@ -378,7 +378,7 @@ class TestHistory:
             " ".join(re.sub(r"<[^>]*>", " ", row).split())
             for row in page.partition("field-sections")[2].split("<tr>")[2:5]
         ]
-        rest = "10 Dec. 31, 2099 Müller &amp; Söhne CM/Phone 1"
+        rest = "10 31 December 2099 Müller &amp; Söhne CM/Phone 1"
         assert rows[0] == f"REST_USERS {rest} note=&lt;Bremen&gt;"
         assert rows[1] == f"TRACK not counted here {rest} –"
         assert rows[2].startswith(f"FAX unknown, not counted {rest} –")

@@ -123,10 +123,10 @@ def test_a_row_tells_who_where_since_when_and_how_it_stands(client: Client, ende
     # Nobody has tidied it, and it is over all the same; in the zone of the site.
     row = read_columns(page, "PC-2")
     assert [row[name] for name in ("start", "last_activity", "state", "end", "end_button")] == [
-        "01/02/2026 10:00",
-        "01/02/2026 11:00",
+        "2 Jan 2026 10:00",
+        "2 Jan 2026 11:00",
         "timed out",
-        "01/02/2026 11:05",
+        "2 Jan 2026 11:05",
         "",
     ]
     assert Session.objects.get(id=timed_out.id).ended_at is None

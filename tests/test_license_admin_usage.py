@@ -191,7 +191,7 @@ def test_the_picture_is_drawn_and_described(client: Client, administrator: User)
     assert 'd="M92.262 50V50H92.857V0H93.452"' in page
     assert '<circle cx="92.559%" cy="40.0%" r="4"/>' in page
     page = show(client)
-    assert '<title id="chart-title">Use of REST_USERS, 11/18/2026 to 11/24/2026</title>' in page
+    assert '<title id="chart-title">Use of REST_USERS, 18 Nov 2026 to 24 Nov 2026</title>' in page
     assert "Highest peak: 10 (licences: 10), Tue 24 Nov 2026, 11:00. Clients refused: 3." in page
     assert "<title>Tue 24 Nov 2026, 11:00 – peak: 10, licences: 10, claims: 4, refused: 3</title></rect>" in page
 

@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from cmphone.calls.models import Case
 from cmphone.contacts.models import Contact, CustomerGroup, Queue, QueueRight, User
@@ -169,3 +171,76 @@ def test_his_own_case_stays_his_to_read_without_the_queue_but_not_without_the_co
 
     agent.groups.clear()
     assert client.get(f"/cases/{case.pk}/").status_code == 404
+
+
+# --- all of them ---
+
+
+def subjects(answer: Any) -> list[str]:
+    return re.findall(r'<th scope="row"><a href="/cases/[0-9]+/">(.*?)</a>', answer.content.decode())
+
+
+def test_all_cases_that_he_may_read_are_listed_the_newest_first(
+    client: Client, agent: User, contact: Contact, queue: Queue
+) -> None:
+    first, second = make_case(agent, contact, queue, "First"), make_case(agent, contact, queue, "Second")
+    hidden_group = make_customer_group("hidden")
+    other = make_user("agent2")
+    hidden_queue = make_queue("elsewhere", [hidden_group, contact.customer_group], give_rights(other, hidden_group))
+    give_rights(other, contact.customer_group)
+    make_case(other, make_person(hidden_group), hidden_queue, "Of a hidden contact")
+    make_case(other, contact, hidden_queue, "In a queue of others")
+
+    answer = client.get("/cases/")
+
+    assert subjects(answer) == ["Second", "First"]
+    text = answer.content.decode()
+    assert f'<a href="/contacts/{contact.pk}/">' in text
+    assert f"#{second.pk}" in text
+    assert f"#{first.pk}" in text
+    assert "elsewhere" not in text
+    assert client.get("/cases/", {"queue": str(hidden_queue.pk)}).status_code == 404
+    assert client.get("/cases/", {"queue": "none"}).status_code == 404
+
+
+def test_they_are_those_of_one_queue_where_that_is_chosen(
+    client: Client, agent: User, contact: Contact, queue: Queue
+) -> None:
+    other = make_queue("second", [contact.customer_group], give_rights(agent, contact.customer_group))
+    make_case(agent, contact, queue, "In the first")
+    make_case(agent, contact, other, "In the second")
+
+    answer = client.get("/cases/", {"queue": str(other.pk)})
+
+    assert subjects(answer) == ["In the second"]
+    assert f'<option value="{other.pk}" selected>' in answer.content.decode()
+    assert subjects(client.get("/cases/", {"queue": ""})) == ["In the second", "In the first"]
+
+
+def test_there_are_pages_of_them_and_many_take_as_many_statements_as_few(
+    client: Client, agent: User, contact: Contact, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cmphone.web.cases.PER_PAGE", 3)
+    for number in range(2):
+        make_case(agent, contact, queue, f"Case {number}")
+    client.get("/cases/")
+    with CaptureQueriesContext(connection) as few:
+        assert subjects(client.get("/cases/")) == ["Case 1", "Case 0"]
+    for number in range(2, 7):
+        make_case(agent, contact, queue, f"Case {number}")
+
+    with CaptureQueriesContext(connection) as many:
+        page = client.get("/cases/", {"queue": str(queue.pk)})
+
+    assert len(many) == len(few)
+    seen = [subjects(page)]
+    while page.context["next_url"]:
+        page = client.get("/cases/" + page.context["next_url"])
+        seen.append(subjects(page))
+    assert seen == [["Case 6", "Case 5", "Case 4"], ["Case 3", "Case 2", "Case 1"], ["Case 0"]]
+    assert subjects(client.get("/cases/" + page.context["first_url"])) == seen[0]
+    assert subjects(client.get("/cases/", {"before": "x"})) == seen[0]
+
+
+def test_who_has_none_is_told_how_one_begins(client: Client, agent: User) -> None:
+    assert "There is no case here that you may read." in client.get("/cases/").content.decode()

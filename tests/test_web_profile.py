@@ -170,8 +170,8 @@ def test_it_shows_ones_own_sessions_and_nobody_elses(client: Client, agent: User
     live, silent, left = sorted(list_rows(client), key=lambda row: ("PC-2" in row, "PC-3" in row))
 
     seen = Session.objects.get(client_id="PC-1").last_seen_at
-    assert live.startswith("Reception PC-1 Line 12 6.18 01/02/2026 10:00 ")
-    assert f"{seen:%m/%d/%Y}" in live
+    assert live.startswith("Reception PC-1 Line 12 6.18 2 Jan 2026 10:00 ")
+    assert f"{seen.day} {seen:%b %Y}" in live
     assert live.endswith(" 10.0.0.7 active End")
     assert silent.startswith("PC-3 ")
     assert silent.endswith(" timed out")

@@ -1,7 +1,7 @@
 """/api/v1/calls: calls as clients report them, missed calls, and calling back."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -75,6 +75,7 @@ class CallSerializer(serializers.Serializer[None]):
     done_by = UserSerializer(allow_null=True)
     called_back_at = serializers.DateTimeField(allow_null=True)
     called_back_by = UserSerializer(allow_null=True)
+    sort_key = serializers.CharField(help_text="Lists are in the order of this text, the greatest first.")
     can_change = serializers.BooleanField(help_text="false: the caller sees it because of a role.")
 
     class Meta:
@@ -290,6 +291,8 @@ def describe_looked_up(call: Call, answer: Answer, caller: Caller, *, base_url: 
         "done_by": _describe_user(call.done_by),
         "called_back_at": _format(call.called_back_at),
         "called_back_by": _describe_user(call.called_back_by),
+        # Finer than `started_at`: several calls begin in the same second.
+        "sort_key": f"{call.started_at.astimezone(UTC):%Y%m%d%H%M%S%f}{call.pk:011}",
         "can_change": call.is_own,
     }
 

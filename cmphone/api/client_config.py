@@ -13,7 +13,7 @@ from cmphone.api.client_releases import ReleaseSerializer, describe_release
 from cmphone.api.documentation import problems
 from cmphone.api.popup_templates import ASK_AGAIN, answer_document, make_document
 from cmphone.contacts.configuration import get_configuration
-from cmphone.events_address import find_events_url, find_public_url
+from cmphone.events_address import find_events_url, find_files_url, find_public_url
 from cmphone.properties import registry
 from cmphone.properties.selectors import get_versions
 from cmphone.releases.services import find_latest_release
@@ -88,7 +88,9 @@ class ClientConfigView(APIView):
             "events_url": find_events_url(request),
             "language": user.language,
             "heartbeat_seconds": int(configuration.rest_session_timeout.total_seconds()) // 4,
-            "latest_release": describe_release(release, language=user.language, base_url=base_url) if release else None,
+            "latest_release": describe_release(release, language=user.language, base_url=find_files_url(request))
+            if release
+            else None,
             "config_version": config_version,
             "templates_version": templates_version,
         }

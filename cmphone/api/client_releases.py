@@ -13,7 +13,7 @@ from cmphone.api.authentication import current_user
 from cmphone.api.documentation import problems
 from cmphone.api.notation import format_time
 from cmphone.api.popup_templates import AnyContentNegotiation
-from cmphone.events_address import find_public_url
+from cmphone.events_address import find_files_url
 from cmphone.problems import NotFound
 from cmphone.releases.downloads import answer_download
 from cmphone.releases.models import ClientRelease
@@ -66,7 +66,7 @@ class LatestReleaseView(APIView):
         if release is None:
             raise NotFound
         language = current_user(request).language
-        return Response(describe_release(release, language=language, base_url=find_public_url(request)))
+        return Response(describe_release(release, language=language, base_url=find_files_url(request)))
 
 
 class ReleaseDownloadView(APIView):

@@ -18,14 +18,14 @@ from cmphone.contacts.models import Contact, Queue, QueueRight, User
 from cmphone.contacts.rights import hold_rights
 from cmphone.contacts.selectors import NO_RIGHTS, get_rights, list_contacts
 from cmphone.contacts.services import is_storable
-from cmphone.problems import Conflict, InvalidRequest
+from cmphone.idempotency import check_key
+from cmphone.problems import Conflict
 from cmphone.webhooks.models import EventKind
 from cmphone.webhooks.services import Event, announce
 
 MAX_SUBJECT = 200
 MAX_DESCRIPTION = 20_000
 _id = re.compile("[0-9]{1,18}", re.ASCII)
-_idempotency_key = re.compile("[!-~]{1,100}", re.ASCII)
 
 
 # --- reading ---
@@ -91,8 +91,8 @@ def create_case(
     ValidationError (keys: `contact`, `queue`, `subject`, `description`), InvalidRequest for a key that is none, or
     Conflict where another case has it.
     """
-    if idempotency_key is not None and not _idempotency_key.fullmatch(idempotency_key):
-        raise InvalidRequest(_("Send as Idempotency-Key 1 to 100 printable ASCII characters without space."))
+    if idempotency_key is not None:
+        check_key(idempotency_key)
     with transaction.atomic():
         hold_rights()
         said: dict[str, Any] = {

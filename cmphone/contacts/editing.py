@@ -16,11 +16,12 @@ from django.db.models.deletion import ProtectedError
 from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import Configuration, GroupRules, get_current_configuration
-from cmphone.contacts.models import Contact, ContactKind, User
+from cmphone.contacts.models import Contact, ContactKind, CreationKey, User
 from cmphone.contacts.naming import show_number
 from cmphone.contacts.selectors import NO_RIGHTS, find_group, get_rights, list_contacts
 from cmphone.contacts.services import ContactDraft, StaleContact, draft_contact, is_storable, save_contact, tell
 from cmphone.contacts.writing import Author
+from cmphone.idempotency import check_key
 from cmphone.problems import Conflict, FieldError, InvalidRequest, NotFound, PermissionDenied, PreconditionFailed
 from cmphone.webhooks.models import EventKind
 from cmphone.webhooks.services import announce
@@ -32,6 +33,10 @@ LARGEST_ID = 2**63 - 1
 
 # A customer group, and what names a company in it.
 CompanyPlace = tuple[int, "CompanyKey"]
+
+
+class KeyIsTaken(Conflict):
+    """Another contact was made with this key."""
 
 
 class CompanyKey(NamedTuple):
@@ -55,14 +60,37 @@ class ContactValues(TypedDict, total=False):
     fields: Mapping[str, str]
 
 
-def create_contact(user: User, values: ContactValues, *, by: Author) -> Contact:
+def create_contact(user: User, values: ContactValues, *, by: Author, key: str | None = None) -> Contact:
     """Make a contact.
 
-    Raises NotFound, PermissionDenied, InvalidRequest, ValidationError (as `save_contact`) or Conflict, and makes
-    none then.
+    With a key it is safe to repeat: the user's contact of this key is not made again, but returned.  Raises NotFound,
+    PermissionDenied, InvalidRequest, ValidationError (as `save_contact`) or Conflict, and makes none then; KeyIsTaken
+    where the contact of the key is another one.
     """
     draft = _link(Editor(user, get_current_configuration()).draft_new(values), values)
-    return save_contact(draft, by=by)
+    if key is None:
+        return save_contact(draft, by=by)
+    check_key(key)
+    with transaction.atomic():
+        # Of two at once, the second waits for the first here.
+        made, _is_new = CreationKey.objects.select_related("contact").get_or_create(user=user, key=key)
+        if made.contact is None:
+            made.contact = save_contact(draft, by=by)
+            made.save(update_fields=["contact"])
+        elif not _is_made_of(draft, made.contact):
+            raise KeyIsTaken(_("A contact was created with this form before. Send it again to create another one."))
+        return made.contact
+
+
+def _is_made_of(draft: ContactDraft, contact: Contact) -> bool:
+    fields = {name: value for name, value in draft.fields.items() if value.strip()}
+    company_id = draft.company.pk if draft.company else None
+    return (draft.customer_group_id, draft.kind, company_id, fields) == (
+        contact.customer_group_id,
+        contact.kind,
+        contact.company_id,
+        contact.fields,
+    )
 
 
 def prepare_contact(

@@ -24,6 +24,7 @@ from cmphone.contacts.configuration_models import (
     Queue,
     choose_label,
 )
+from cmphone.contacts.creation_models import CreationKey
 from cmphone.contacts.progress_models import FieldAction, FieldChange, FieldStep, Rebuild, Subject
 from cmphone.contacts.right_models import Access, CustomerGroupRight, QueueRight, Role
 from cmphone.contacts.user_models import User, UserManager, list_languages
@@ -36,6 +37,7 @@ __all__ = [
     "ContactField",
     "ContactKind",
     "ContactModel",
+    "CreationKey",
     "CustomerGroup",
     "CustomerGroupRight",
     "DoubtfulNumber",

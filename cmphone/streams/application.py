@@ -1,4 +1,4 @@
-"""The ASGI application: Server-Sent Events at /api/v1/events, and what monitoring asks this process.
+"""The ASGI application: Server-Sent Events at /api/v1/events, installers, and what monitoring asks this process.
 
 It is small enough to need no framework.  Requests are read and errors are shaped as everywhere (problems.py).
 """
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.middleware.security import SecurityMiddleware
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
@@ -36,6 +36,7 @@ from cmphone.problems import (
     choose_request_id,
 )
 from cmphone.streams.callers import identify
+from cmphone.streams.downloads import Downloads, is_download
 from cmphone.streams.hub import Hub
 from cmphone.streams.metrics import read_metrics
 from cmphone.streams.selectors import find_standing
@@ -66,6 +67,7 @@ class Application:
         self.hub = Hub()
         # Apart from those that tell: a thousand clients that come back must not hold up a call.
         self._threads = Threads("opening", count=2)
+        self._downloads = Downloads()
         self._security = SecurityMiddleware(lambda request: HttpResponse())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,6 +86,7 @@ class Application:
             await receive()
             self.hub.close()
         self._threads.close()
+        self._downloads.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     def _close_on_signals(self) -> None:
@@ -99,7 +102,22 @@ class Application:
 
             signal.signal(number, close)
 
+    async def _hand_out(self, request: HttpRequest, receive: Receive, send: Send) -> None:
+        answer: HttpResponseBase
+        try:
+            with self._downloads.taking_room():
+                answer = await self._downloads.answer(request)
+                await self._send_head(request, answer, send)
+                await self._downloads.send(answer, receive, send)
+        except Unavailable as error:
+            answer = _answer_error(error, request)
+            await self._send_head(request, answer, send)
+            await send({"type": "http.response.body", "body": answer.content})
+
     async def _serve(self, request: HttpRequest, receive: Receive, send: Send) -> None:
+        if is_download(request.path):
+            await self._hand_out(request, receive, send)
+            return
         stream = None
         try:
             answer, stream = await self._answer(request)
@@ -144,12 +162,14 @@ class Application:
             with _in_language_of(request):
                 raise Unavailable(gettext("The database does not answer. Try again."), retry_after=5) from error
 
-    async def _send_head(self, request: HttpRequest, answer: HttpResponse, send: Send) -> None:
+    async def _send_head(self, request: HttpRequest, answer: HttpResponseBase, send: Send) -> None:
         answer["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]  # kept with the request
         if request.path == EVENTS_PATH:
-            _let_pages_read(request, answer)
-        answer = self._security.process_response(request, answer)
+            _let_pages_read(request, cast(HttpResponse, answer))
+        # It adds headers, of which every answer has some.
+        answer = self._security.process_response(request, cast(HttpResponse, answer))
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.items()]
+        headers += [(b"set-cookie", cookie.OutputString().encode("latin-1")) for cookie in answer.cookies.values()]
         await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
 
     async def _send_stream(self, stream: Stream, receive: Receive, send: Send) -> None:

@@ -1,6 +1,6 @@
-"""Pages of cases: one of them, and the form of a new one.  Who may do which is for calls/cases.py to say."""
+"""Pages of cases: all, one, and the form of a new one.  Who may do which is for calls/cases.py to say."""
 
-import uuid
+import re
 from typing import Any
 
 from django import forms
@@ -9,16 +9,29 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from cmphone.calls.cases import MAX_DESCRIPTION, MAX_SUBJECT, create_case, find_contact, list_cases, list_queues
+from cmphone.calls.cases import (
+    MAX_DESCRIPTION,
+    MAX_SUBJECT,
+    create_case,
+    find_contact,
+    list_cases,
+    list_known_queues,
+    list_queues,
+)
 from cmphone.contacts.models import Contact, Queue, User
+from cmphone.idempotency import make_key
 from cmphone.problems import Conflict, NotFound, PermissionDenied
 from cmphone.web.log_in import current_user, for_users
 from cmphone.web.viewing import Viewer
+
+PER_PAGE = 50
+_id = re.compile("[0-9]{1,18}", re.ASCII)
 
 
 class CaseForm(forms.Form):
@@ -39,7 +52,7 @@ class CaseForm(forms.Form):
     key = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, data: Any, *, user: User, contact: Contact) -> None:
-        super().__init__(data, initial={"key": uuid.uuid4().hex})
+        super().__init__(data, initial={"key": make_key()})
         queues = list_queues(user, contact.customer_group_id)
         first_two = list(queues[:2])
         if not first_two:
@@ -81,13 +94,42 @@ def make_case(request: HttpRequest) -> HttpResponse:
         except Conflict:
             # Somebody went back to the form in his browser, and wrote another case into it.
             form.add_error(None, _("A case was created with this form before. Send it again to create another one."))
-            data["key"] = uuid.uuid4().hex
+            data["key"] = make_key()
         else:
             messages.success(request, gettext("The case %s is created.") % created.case)
             return redirect("case", case_id=created.case.pk)
     viewer = Viewer(user)
     context = {"form": form, "contact": contact, "contact_url": viewer.make_url(contact)}
     return render(request, "web/new_case.html", context)
+
+
+@require_safe
+@for_users
+def show_cases(request: HttpRequest) -> HttpResponse:
+    """Show the cases that he may read, all or those of a queue, the newest first."""
+    viewer = Viewer(current_user(request))
+    queues = list(list_known_queues(viewer.user))
+    named = request.GET.get("queue", "")
+    queue = next((each for each in queues if str(each.pk) == named), None)
+    if named and queue is None:
+        raise NotFound
+    cases = list_cases(viewer.user).filter(contact__customer_group__in=viewer.viewable)
+    if queue is not None:
+        cases = cases.filter(queue=queue)
+    before = request.GET.get("before", "")
+    if not (is_first := _id.fullmatch(before) is None):
+        cases = cases.filter(pk__lt=int(before))
+    found = list(cases.select_related("contact", "queue", "created_by")[: PER_PAGE + 1])
+    page, has_more = found[:PER_PAGE], len(found) > PER_PAGE
+    context = {
+        "queues": queues,
+        "queue": queue,
+        "shown_cases": [(case, viewer.make_url(case.contact)) for case in page],
+        "is_first": is_first,
+        "first_url": f"?{urlencode({'queue': named})}",
+        "next_url": f"?{urlencode({'queue': named, 'before': str(page[-1].pk)})}" if has_more else "",
+    }
+    return render(request, "web/cases.html", context)
 
 
 @require_safe

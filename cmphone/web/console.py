@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
@@ -63,6 +64,7 @@ def show_console(request: HttpRequest) -> HttpResponse:
         "contacts_url": reverse("console_contacts"),
         "done_url": reverse("console_done"),
         "user": str(user.pk),
+        "time_zone": settings.TIME_ZONE,
         "state": state,
     }
     context = {**show_calls(state["calls"], user_id=user.pk), "state": state, "page": page, "texts": list_texts()}

@@ -13,11 +13,12 @@ from django.views.decorators.http import require_http_methods
 
 from cmphone.calls.cases import find_contact
 from cmphone.contacts.configuration import get_current_configuration
-from cmphone.contacts.editing import Editor, change_contact, create_contact, prepare_contact
+from cmphone.contacts.editing import Editor, KeyIsTaken, change_contact, create_contact, prepare_contact
 from cmphone.contacts.models import Contact, ContactKind, User, Way
 from cmphone.contacts.services import draft_contact
 from cmphone.contacts.writing import Author
 from cmphone.content_policy import allow_to_lead
+from cmphone.idempotency import make_key
 from cmphone.problems import PermissionDenied, PreconditionFailed
 from cmphone.web.contact_form import ContactForm
 from cmphone.web.log_in import current_user, for_users
@@ -45,13 +46,18 @@ def make_contact(request: HttpRequest) -> HttpResponse:
         company = find_contact(user, request.GET.get("company", ""))
         if company and company.kind == ContactKind.COMPANY and company.customer_group_id == rules.id:
             draft.company = company
-    data = request.POST if request.method == "POST" else None
+    data = request.POST.copy() if request.method == "POST" else None
     form = ContactForm(data, draft=draft, rules=rules, user=user if can_view else None)
     if data is not None and form.is_valid():
         try:
-            contact = create_contact(user, form.read_values(), by=Author(user, Way.PAGE))
+            key = form.cleaned_data["key"] or None
+            contact = create_contact(user, form.read_values(), by=Author(user, Way.PAGE), key=key)
         except ValidationError as error:
             _add_errors(form, error)
+        except KeyIsTaken as problem:
+            # Somebody went back to the form in his browser, and wrote another contact into it.
+            form.add_error(None, problem.detail or str(problem.title))
+            data["key"] = make_key()
         else:
             messages.success(request, gettext("The contact is saved."))
             return redirect(_find_next(user, contact, number))

@@ -17,6 +17,7 @@ from cmphone.contacts.models import Contact, ContactKind, User
 from cmphone.contacts.searching import Condition, match_contacts
 from cmphone.contacts.selectors import list_contacts
 from cmphone.contacts.services import ContactDraft, is_storable
+from cmphone.idempotency import make_key
 
 # Of the companies that a text may mean, so many are offered.
 COMPANIES_OFFERED = 20
@@ -53,7 +54,10 @@ class ContactForm(forms.Form):
             version = forms.CharField(required=False, widget=forms.HiddenInput)
             self.fields["version"] = version
             self.initial["version"] = draft.contact.version
-        elif not self.is_bound and (empty := next((name for name in self.fields if not self.initial[name]), None)):
+            return
+        self.fields["key"] = forms.CharField(widget=forms.HiddenInput, required=False)
+        self.initial["key"] = make_key()
+        if not self.is_bound and (empty := next((name for name in self.fields if not self.initial[name]), None)):
             # The number of the caller is there already.
             self.fields[empty].widget.attrs["autofocus"] = True
 

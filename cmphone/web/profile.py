@@ -16,7 +16,7 @@ from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from cmphone.contacts.models import User
-from cmphone.events_address import find_public_url
+from cmphone.events_address import find_files_url, find_public_url
 from cmphone.problems import NotFound
 from cmphone.releases.downloads import answer_download
 from cmphone.releases.models import ClientRelease
@@ -54,6 +54,7 @@ def show_profile(request: HttpRequest) -> HttpResponse:
         release.notes = release.get_notes(user.language)  # type: ignore[attr-defined]
     context = {
         "releases": releases,
+        "files_url": find_files_url(request),
         "server_url": find_public_url(request),
         "form": form,
         "sessions": sessions,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from cmphone.web.cases import lead_to_new_case, make_case, show_case
+from cmphone.web.cases import lead_to_new_case, make_case, show_case, show_cases
 from cmphone.web.console import answer_calls, answer_contacts, mark_done, prepare_call_back, show_console
 from cmphone.web.contact_editing import edit_contact, make_contact
 from cmphone.web.contacts import search, show_contact
@@ -35,6 +35,7 @@ urlpatterns = [
     path("contacts/<int:id>/edit/", edit_contact, name="edit_contact"),
     # Where the buttons of older popups point.
     path("contacts/<int:id>/cases/new/", lead_to_new_case),
+    path("cases/", show_cases, name="cases"),
     path("cases/new/", make_case, name="new_case"),
     path("cases/<int:case_id>/", show_case, name="case"),
     path("problems/<slug:slug>", describe_problem),

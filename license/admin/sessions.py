@@ -104,7 +104,9 @@ class SessionAdmin(admin.ModelAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         query = self.get_preserved_filters(request)
 
-        @admin.display(description="", empty_value="")
+        @admin.display(
+            description=format_html('<span class="visually-hidden">{}</span>', gettext("End")), empty_value=""
+        )
         def end_button(session: Session) -> str:
             if session.why_over:
                 return ""

@@ -4,9 +4,12 @@
 const page = JSON.parse(document.getElementById("page").textContent);
 const texts = JSON.parse(document.getElementById("texts").textContent);
 const language = document.documentElement.lang || "en";
-// As the other pages write times.
-const time = new Intl.DateTimeFormat(language, { timeStyle: "short", hourCycle: "h23" });
-const date = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short", hourCycle: "h23" });
+// As the other pages write times (cmphone/formats), in the zone of the site.
+const timeZone = page.time_zone;
+const time = new Intl.DateTimeFormat(language, { timeStyle: "short", hourCycle: "h23", timeZone });
+const inWords = { day: "numeric", month: "short", year: "numeric", timeZone };
+const inDigits = { day: "2-digit", month: "2-digit", year: "numeric", timeZone };
+const date = new Intl.DateTimeFormat(language, language === "en" ? inWords : inDigits);
 
 export function say(name, values = {}) {
   return texts[name].replace(/\{(\w+)\}/g, (all, key) => values[key] ?? "");
@@ -32,6 +35,23 @@ export function nameCaller(call) {
     return say(call.state === "ringing" && call.direction === "incoming" ? "choose" : "several");
   }
   return say(call.number.kind === "withheld" ? "withheld" : "unknown");
+}
+
+// A day only where it is not today.
+function sayWhen(moment) {
+  const isToday = date.format(moment) === date.format(new Date());
+  return isToday ? time.format(moment) : `${sayDay(moment)} ${time.format(moment)}`;
+}
+
+function sayDay(moment) {
+  if (language !== "en") return date.format(moment);
+  const { day, month, year } = Object.fromEntries(date.formatToParts(moment).map(({ type, value }) => [type, value]));
+  return `${day} ${month} ${year}`;
+}
+
+// Several may begin in the same second.
+export function compareNewestFirst(a, b) {
+  return a.sort_key < b.sort_key ? 1 : -1;
 }
 
 export function sayWhere(call) {
@@ -79,7 +99,7 @@ export function fillCard(element, call) {
   put(element, "[data-who]", nameCaller(call));
   put(element, "[data-number]", call.number.display);
   put(element, "[data-hint]", sayHint(call));
-  fillWhen(element, call, time);
+  fillWhen(element, call);
   fillContacts(element, call);
   link(element, "[data-open]", only?.url);
   link(element, ".buttons [data-new-case]", only?.create_case_url);
@@ -93,8 +113,7 @@ export function fillRow(element, call) {
   const isDialled = link(element, "[data-dial]", call.call_back);
   put(element, isDialled ? "[data-dial]" : "[data-number]", call.number.display);
   element.querySelector("[data-number]").hidden = isDialled;
-  const isToday = new Date(call.started_at).toDateString() === new Date().toDateString();
-  fillWhen(element, call, isToday ? time : date);
+  fillWhen(element, call);
   fillContacts(element, call);
   element.querySelector("[name=call_id]").value = call.call_id;
   element.querySelector("[name=reporter]").value = call.reported_by?.id ?? "";
@@ -156,10 +175,10 @@ function sayFacts(call) {
   return facts.join(" · ");
 }
 
-function fillWhen(element, call, format) {
+function fillWhen(element, call) {
   const place = element.querySelector("[data-time]");
   place.dateTime = call.started_at;
-  place.textContent = format.format(new Date(call.started_at));
+  place.textContent = sayWhen(new Date(call.started_at));
   put(element, "[data-place]", call.number.place);
   put(element, "[data-facts]", sayFacts(call));
 }

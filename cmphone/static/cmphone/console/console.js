@@ -1,6 +1,6 @@
 // The console: keeps what is known of calls, and shows it.
 
-import { List, cardKeyOf, fillCard, fillMissedRow, fillRow, isOwn, keyOf, nameCaller, say, sayWhere } from "./calls.js";
+import { List, cardKeyOf, compareNewestFirst, fillCard, fillMissedRow, fillRow, isOwn, keyOf, nameCaller, say, sayWhere } from "./calls.js";
 import { drawAttention, showSettings, startSettings } from "./attention.js";
 import { startSearch } from "./search.js";
 import { Stream } from "./stream.js";
@@ -58,7 +58,7 @@ function isNow({ call, until }) {
 }
 
 function show() {
-  const calls = [...known.values()].map(({ call }) => call).sort((a, b) => (a.started_at < b.started_at ? 1 : -1));
+  const calls = [...known.values()].map(({ call }) => call).sort(compareNewestFirst);
   const toDo = calls.filter((call) => call.missed && !call.done);
   const last = calls.slice(0, RECENT_AT_MOST);
   for (const [key, entry] of known) {
@@ -82,7 +82,7 @@ function showCards(entries) {
     const other = cards.get(key);
     if (!other || rank(call) > rank(other)) cards.set(key, call);
   }
-  const shown = [...cards.values()].sort((a, b) => rank(b) - rank(a) || (a.started_at < b.started_at ? 1 : -1));
+  const shown = [...cards.values()].sort((a, b) => rank(b) - rank(a) || compareNewestFirst(a, b));
   now.show(isFront ? shown : [], cardKeyOf);
   byId("no_call").hidden = shown.length > 0;
   byId("elsewhere").hidden = isFront || !shown.length;

@@ -3,6 +3,7 @@
 import { say } from "./calls.js";
 
 const WAIT_MS = 150;
+const ANSWER_MS = 10_000;
 
 const form = document.getElementById("search");
 const box = document.getElementById("q");
@@ -38,6 +39,8 @@ async function search(url) {
   const text = box.value.trim();
   request = new AbortController();
   const { signal } = request;
+  // What hangs is no answer either.
+  const hangs = setTimeout(() => fail(signal), ANSWER_MS);
   try {
     const answer = await fetch(`${url}?${new URLSearchParams({ q: text })}`, {
       headers: { Accept: "application/json" },
@@ -47,10 +50,20 @@ async function search(url) {
     const found = await answer.json();
     if (!signal.aborted) show(found, text);
   } catch {
-    if (signal.aborted) return;
-    close();
-    tell(say("search_failed"));
+    fail(signal);
+  } finally {
+    clearTimeout(hangs);
   }
+}
+
+function fail(signal) {
+  if (signal.aborted) return;
+  request.abort();
+  urls = [];
+  list.replaceChildren(makeNote(say("search_failed")));
+  choose(-1);
+  open();
+  tell(say("search_failed"));
 }
 
 function show({ results, more }, text) {
@@ -64,7 +77,7 @@ function show({ results, more }, text) {
     options.push(makeOption(say("more_results", { text }), ""));
     urls.push(`${form.action}?${new URLSearchParams({ q: text })}`);
   }
-  if (!options.length) options.push(makeNothing());
+  if (!options.length) options.push(makeNote(say("no_results")));
   options.forEach((option, place) => (option.id = `result_${place}`));
   list.replaceChildren(...options);
   choose(-1);
@@ -85,8 +98,8 @@ function makeOption(name, detail) {
   return option;
 }
 
-function makeNothing() {
-  const option = makeOption("", say("no_results"));
+function makeNote(text) {
+  const option = makeOption("", text);
   option.setAttribute("aria-disabled", "true");
   option.firstChild.remove();
   return option;

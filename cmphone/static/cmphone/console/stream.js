@@ -4,6 +4,7 @@ const POLL_MS = 30_000;
 // Also while the stream is there: one may be dead without anybody having noticed.
 const CHECK_MS = 300_000;
 const GRACE_MS = 2_000;
+const ASK_AGAIN_MS = 500;
 const REOPEN_MS = [3_000, 8_000];
 const KINDS = ["call.ringing", "call.answered", "call.ended", "call.missed", "call.done", "call.called-back"];
 
@@ -41,7 +42,7 @@ export class Stream {
         this.onCall(data.call, data.number, kind);
       });
     }
-    hear("session-ended", () => this.end());
+    hear("session-ended", () => this.askAgain());
     source.addEventListener("error", () => {
       if (source !== this.source) return;
       this.lose();
@@ -72,6 +73,14 @@ export class Stream {
     this.source.close();
     for (const timer of [this.graceTimer, this.pollTimer, this.reopenTimer]) clearTimeout(timer);
     this.tell("logged-out");
+  }
+
+  // The browser may have another cookie by now, as when its user has logged out everywhere else.
+  async askAgain() {
+    this.source.close();
+    this.lose();
+    await this.load();
+    if (this.status !== "logged-out") this.reopenTimer = setTimeout(() => this.open(), ASK_AGAIN_MS);
   }
 
   async poll() {
