@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ def change(what: str, a: int, b: int, flag: bool) -> None:
         "queue groups": lambda: queue.customer_groups.set(CustomerGroup.objects.filter(id__gte=group.id)),
         "superuser": lambda: toggle_superuser(user),
         "new group": lambda: CustomerGroup.objects.create(
-            name=f"new{CustomerGroup.objects.count()}{a}", contact_model=group.contact_model
+            name=f"new{next(_numbers)}", contact_model=group.contact_model
         ),
         "delete group": lambda: group.delete() if CustomerGroup.objects.count() > 1 else None,
         "delete role": lambda: role.delete() if Group.objects.count() > 1 else None,
@@ -88,6 +89,8 @@ def change(what: str, a: int, b: int, flag: bool) -> None:
     changes[what]()
 
 
+# Of new customer groups, whose names may not come again.
+_numbers = count()
 CHANGES = st.tuples(
     st.sampled_from(
         [
