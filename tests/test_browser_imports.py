@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
-from cmphone.contacts.import_work import work_off_runs
+from cmphone.contacts.imports.work import work_off_runs
 from cmphone.contacts.models import Contact, ContactField, CustomerGroup
 from tests.accessibility import find_overflow, find_violations
 from tests.make import PASSWORD, give_rights, make_customer_group, make_user

@@ -18,11 +18,11 @@ from cmphone.calls.data_protection import erase_person, export_person, measure_p
 from cmphone.calls.events import add_event
 from cmphone.calls.models import Call, Case
 from cmphone.calls.models import EventKind as CallEventKind
-from cmphone.contacts.directory_models import Directory, DirectoryEntry
+from cmphone.contacts.directories.models import Directory, DirectoryEntry
 from cmphone.contacts.erasure_models import Erasure, ErasureReason
-from cmphone.contacts.import_models import ImportReport, ImportRun
-from cmphone.contacts.import_runs import create_run, start_run
-from cmphone.contacts.import_work import work_off_runs
+from cmphone.contacts.imports.models import ImportReport, ImportRun
+from cmphone.contacts.imports.runs import create_run, start_run
+from cmphone.contacts.imports.work import work_off_runs
 from cmphone.contacts.models import Contact, ContactChange, CustomerGroup, Queue, User
 from cmphone.contacts.services import ContactDraft, save_contact
 from cmphone.problems import Conflict, NotFound

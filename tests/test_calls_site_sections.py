@@ -9,9 +9,9 @@ from django.core.management import call_command
 from cmphone.calls.models import CallRight, Line
 from cmphone.calls.site_sections import SECTIONS
 from cmphone.contacts.models import Role
-from cmphone.contacts.site_export import read_site
-from cmphone.contacts.site_file import apply_site
-from cmphone.contacts.site_tables import SiteFileError, format_site, parse_site
+from cmphone.contacts.site.export import read_site
+from cmphone.contacts.site.file import apply_site
+from cmphone.contacts.site.tables import SiteFileError, format_site, parse_site
 from tests.make import make_user
 
 pytestmark = pytest.mark.django_db

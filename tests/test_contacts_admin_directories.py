@@ -7,9 +7,9 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from kombu.exceptions import OperationalError
 
-from cmphone.contacts.directories import get_server, set_password
-from cmphone.contacts.directory_models import Directory, DirectoryEntry
-from cmphone.contacts.directory_pulls import pull_directory
+from cmphone.contacts.directories.models import Directory, DirectoryEntry
+from cmphone.contacts.directories.pulls import pull_directory
+from cmphone.contacts.directories.services import get_server, set_password
 from cmphone.contacts.models import Contact, ContactChange, CustomerGroup, Way
 from cmphone.contacts.writing import Author
 from tests.admin_pages import errors_of, log_in_as, read, read_messages, url_of

@@ -6,8 +6,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.test.utils import ContextList
 
-from cmphone.contacts.import_models import ImportFileChunk, ImportRun
-from cmphone.contacts.import_work import work_off_runs
+from cmphone.contacts.imports.models import ImportFileChunk, ImportRun
+from cmphone.contacts.imports.work import work_off_runs
 from cmphone.contacts.models import Contact, ContactField, CustomerGroup, CustomerGroupRight, User
 from cmphone.environment import SettingsError, read_number
 from tests.admin_pages import NOWHERE, log_in_as, read, read_messages, url_of

@@ -16,12 +16,12 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cmphone.contacts import import_batch, importing
 from cmphone.contacts.configuration import get_current_configuration
-from cmphone.contacts.csv_import import open_lines
-from cmphone.contacts.csv_reading import open_csv
-from cmphone.contacts.import_files import import_all
-from cmphone.contacts.import_types import BatchResult, Finding, Totals
+from cmphone.contacts.imports import batch, importing
+from cmphone.contacts.imports.csv_import import open_lines
+from cmphone.contacts.imports.csv_reading import open_csv
+from cmphone.contacts.imports.files import import_all
+from cmphone.contacts.imports.types import BatchResult, Finding, Totals
 from cmphone.contacts.models import Contact, ContactField, ContactModel, CustomerGroup
 from cmphone.contacts.services import save_configuration
 from cmphone.problems import InvalidRequest
@@ -450,7 +450,7 @@ def test_somebody_faster_with_an_external_id_costs_one_line(
     make_person(group)
     Contact.objects.update(external_id="x1")
     # As if the other one had not been committed yet when this import looked.
-    monkeypatch.setattr(import_batch, "find_by_external_id", lambda ids, *, customer_group_id: {})
+    monkeypatch.setattr(batch, "find_by_external_id", lambda ids, *, customer_group_id: {})
     outcome = run(tmp_path, "external_id,last_name\nx0,Berg\nx1,Anders\nx2,Chang\n", group)
     assert outcome.refused == [(3, "external_id")]
     assert outcome.totals == Totals(lines=3, created=2, refused=1)

@@ -13,9 +13,14 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from cmphone.contacts import directory_pulls, directory_reading
 from cmphone.contacts.configuration import get_current_configuration
-from cmphone.contacts.directories import (
+from cmphone.contacts.directories import pulls, reading
+from cmphone.contacts.directories.line import DirectoryFailed, DirectoryServer, Patience
+from cmphone.contacts.directories.mapping import read_entry
+from cmphone.contacts.directories.models import Directory, DirectoryEntry
+from cmphone.contacts.directories.pulls import list_pulls, pull_directory
+from cmphone.contacts.directories.reading import DirectorySearch, read_entries
+from cmphone.contacts.directories.services import (
     find_directory_errors,
     get_server,
     goes_elsewhere,
@@ -23,13 +28,8 @@ from cmphone.contacts.directories import (
     preview_directory,
     set_password,
 )
-from cmphone.contacts.directory_line import DirectoryFailed, DirectoryServer, Patience
-from cmphone.contacts.directory_mapping import read_entry
-from cmphone.contacts.directory_models import Directory, DirectoryEntry
-from cmphone.contacts.directory_pulls import list_pulls, pull_directory
-from cmphone.contacts.directory_reading import DirectorySearch, read_entries
-from cmphone.contacts.import_models import ImportReport, ImportRun, ImportState
-from cmphone.contacts.import_work import work_off_runs
+from cmphone.contacts.imports.models import ImportReport, ImportRun, ImportState
+from cmphone.contacts.imports.work import work_off_runs
 from cmphone.contacts.models import Contact, ContactChange, CustomerGroup, Way
 from cmphone.contacts.services import ContactDraft, draft_contact, save_contact
 from cmphone.contacts.tasks import pull_directory as pull_task
@@ -247,7 +247,7 @@ def test_five_thousand_entries_come_in_without_being_held_at_once(
     directory.external_id_attribute = "uid"
     directory.company_attribute = ""
     directory.save()
-    monkeypatch.setattr(directory_pulls, "import_records", lambda records, **_: [None for _ in records])
+    monkeypatch.setattr(pulls, "import_records", lambda records, **_: [None for _ in records])
     tracemalloc.start()
     try:
         assert pull(directory).state == ImportState.FINISHED
@@ -406,8 +406,8 @@ def test_a_server_killed_in_the_middle_deactivates_nobody(
     many: Directory, slapd: Slapd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nobody could be told apart from who is not there: they are all later ones.
-    monkeypatch.setattr(directory_reading, "PAGE", 10)
-    monkeypatch.setattr(directory_pulls, "BATCH", 15)
+    monkeypatch.setattr(reading, "PAGE", 10)
+    monkeypatch.setattr(pulls, "BATCH", 15)
     count = 0
 
     def read_until_it_dies(*arguments: Any) -> Any:
@@ -417,7 +417,7 @@ def test_a_server_killed_in_the_middle_deactivates_nobody(
             slapd.stop(9)
         return read_entry(*arguments)
 
-    monkeypatch.setattr(directory_pulls, "read_entry", read_until_it_dies)
+    monkeypatch.setattr(pulls, "read_entry", read_until_it_dies)
     assert pull_badly(many) == f"The connection to the directory at {slapd.tls_uri} broke off."
     assert len(list_active()) == 60
     assert many.last_success_at is not None
@@ -447,14 +447,14 @@ def test_a_pull_that_was_killed_is_completed_by_the_next_without_doubles(
     def die(self: object) -> str:
         raise Killed
 
-    original = directory_pulls._Pull._note
+    original = pulls._Pull._note
 
     def note(self: Any, result: Any) -> None:
         original(self, result)
         if self._totals.lines > 600:
             raise Killed
 
-    monkeypatch.setattr(directory_pulls._Pull, "_note", note)
+    monkeypatch.setattr(pulls._Pull, "_note", note)
     with pytest.raises(Killed):
         pull_directory(directory_id=directory.pk, by=CLOCK)
     assert Contact.objects.filter(kind="person").count() == 500
@@ -684,6 +684,6 @@ def test_the_worker_of_imported_files_leaves_a_pull_alone(
     def look(self: object) -> None:
         seen.append((work_off_runs(), ImportRun.objects.get().state))
 
-    monkeypatch.setattr(directory_pulls._Pull, "run", look)
+    monkeypatch.setattr(pulls._Pull, "run", look)
     pull_directory(directory_id=directory.pk, by=CLOCK)
     assert seen == [(0, ImportState.RUNNING)]

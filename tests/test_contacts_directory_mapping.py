@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from cmphone.contacts.directory_mapping import AttributeMap, is_filter, parse_attribute_map, read_entry
+from cmphone.contacts.directories.mapping import AttributeMap, is_filter, parse_attribute_map, read_entry
 
 GUID = uuid.UUID("8f1c2d3e-4a5b-6c7d-8e9f-0a1b2c3d4e5f")
 MAP = AttributeMap(

@@ -11,8 +11,8 @@ from pytest_django import Settings
 from cmphone.calls.data_protection import erase_person
 from cmphone.contacts.erasure_models import Erasure, ErasureReason
 from cmphone.contacts.erasures import ErasedContact, lift_suppressions
-from cmphone.contacts.import_types import BatchResult, Finding, ImportRecord, Outcome
-from cmphone.contacts.importing import import_records
+from cmphone.contacts.imports.importing import import_records
+from cmphone.contacts.imports.types import BatchResult, Finding, ImportRecord, Outcome
 from cmphone.contacts.models import Contact, CustomerGroup, User
 from cmphone.contacts.services import ContactDraft, save_contact, save_contacts
 from tests.locks import start, wait_for_waiting

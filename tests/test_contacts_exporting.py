@@ -17,9 +17,9 @@ from cmphone.access.models import Scope
 from cmphone.access.services import create_api_key
 from cmphone.contacts.configuration import get_current_configuration
 from cmphone.contacts.exporting import Export, export_csv, export_vcards
-from cmphone.contacts.import_files import FileOptions, open_source, tell_source_of_file
-from cmphone.contacts.import_types import Totals
-from cmphone.contacts.importing import import_records
+from cmphone.contacts.imports.files import FileOptions, open_source, tell_source_of_file
+from cmphone.contacts.imports.importing import import_records
+from cmphone.contacts.imports.types import Totals
 from cmphone.contacts.models import Contact, ContactChange, ContactField, CustomerGroup, User
 from cmphone.contacts.services import ContactDraft, save_configuration, save_contact, save_contacts
 from cmphone.csv_cells import FORMULA_STARTS, defuse, restore

@@ -12,12 +12,12 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from cmphone.contacts import import_runs, import_work, importing
-from cmphone.contacts.import_models import ImportFileChunk, ImportReport, ImportRun
-from cmphone.contacts.import_report import list_findings, list_report_lines, read_totals
-from cmphone.contacts.import_runs import cancel_run, create_run, discard_run, reuse_file, start_run
-from cmphone.contacts.import_types import BatchResult, Totals
-from cmphone.contacts.import_work import remove_old_runs, work_off_runs
+from cmphone.contacts.imports import importing, runs, work
+from cmphone.contacts.imports.models import ImportFileChunk, ImportReport, ImportRun
+from cmphone.contacts.imports.report import list_findings, list_report_lines, read_totals
+from cmphone.contacts.imports.runs import cancel_run, create_run, discard_run, reuse_file, start_run
+from cmphone.contacts.imports.types import BatchResult, Totals
+from cmphone.contacts.imports.work import remove_old_runs, work_off_runs
 from cmphone.contacts.models import Contact, ContactChange, CustomerGroup, CustomerGroupRight, User
 from cmphone.contacts.services import save_configuration
 from cmphone.embedded import CHECKOUT
@@ -63,16 +63,16 @@ def make_run(user: User, group: CustomerGroup, content: str = LINES, *, dry_run:
 
 def interrupt_after(batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work runs off for so many batches, and be interrupted then."""
-    write = import_work._Ledger.write
+    write = work._Ledger.write
     left = iter(range(batches))
 
-    def interrupt(ledger: import_work._Ledger, result: BatchResult) -> None:
+    def interrupt(ledger: work._Ledger, result: BatchResult) -> None:
         if next(left, None) is None:
             raise KeyboardInterrupt
         write(ledger, result)
 
     with monkeypatch.context() as patch:
-        patch.setattr(import_work._Ledger, "write", interrupt)
+        patch.setattr(work._Ledger, "write", interrupt)
         with pytest.raises(KeyboardInterrupt):
             work_off_runs()
 
@@ -123,7 +123,7 @@ def test_a_run_imports_its_file_reports_every_line_and_keeps_no_file(user: User,
 def test_a_large_file_is_kept_in_pieces_and_read_as_it_was(
     user: User, group: CustomerGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_runs, "CHUNK", 100)
+    monkeypatch.setattr(runs, "CHUNK", 100)
     run = make_run(user, group)
     assert run.chunks.count() == -(-len(LINES) // 100)
     work_off_runs()
@@ -181,15 +181,15 @@ def test_a_run_that_is_killed_goes_on_and_leaves_no_doubles(user: User, group: C
     code = (
         "import django; django.setup()\n"
         "import time\n"
-        "from cmphone.contacts import import_work, importing\n"
+        "from cmphone.contacts.imports import importing, work\n"
         "importing.BATCH = 7\n"
-        "write = import_work._Ledger.write\n"
+        "write = work._Ledger.write\n"
         "def slowly(ledger, result):\n"
         "    write(ledger, result)\n"
         "    print('written', flush=True)\n"
         "    time.sleep(0.2)\n"
-        "import_work._Ledger.write = slowly\n"
-        "import_work.work_off_runs()\n"
+        "work._Ledger.write = slowly\n"
+        "work.work_off_runs()\n"
     )
     settings = connection.settings_dict
     url = f"postgresql://{settings['USER']}@/{settings['NAME']}?host={settings['HOST']}"
@@ -234,7 +234,7 @@ def test_a_second_worker_leaves_all_to_the_first(user: User, group: CustomerGrou
     other = connection.copy()
     try:
         with other.cursor() as cursor:
-            cursor.execute(f"select pg_advisory_lock({import_work._LOCK})")
+            cursor.execute(f"select pg_advisory_lock({work._LOCK})")
         assert work_off_runs() == 0
     finally:
         other.close()
@@ -264,8 +264,8 @@ def test_a_run_that_is_cancelled_ends_before_its_next_batch(
 @pytest.mark.usefixtures("small_batches")
 def test_a_cancel_during_a_batch_waits_for_it_and_is_kept(user: User, group: CustomerGroup) -> None:
     run = make_run(user, group)
-    import_work._begin(run)
-    ledger = import_work._Ledger(run)
+    work._begin(run)
+    ledger = work._Ledger(run)
     result = BatchResult(Totals(lines=7), [], [], {})
     with ThreadPoolExecutor() as threads:
         with transaction.atomic():
@@ -273,7 +273,7 @@ def test_a_cancel_during_a_batch_waits_for_it_and_is_kept(user: User, group: Cus
             cancelled = start(threads, lambda: cancel_run(run))
             wait_for_waiting()
         cancelled.result(10)
-    with pytest.raises(import_work._Cancelled), transaction.atomic():
+    with pytest.raises(work._Cancelled), transaction.atomic():
         ledger.write(result)
     run.refresh_from_db()
     assert (run.state, run.place) == ("cancelled", 7)
@@ -372,7 +372,7 @@ def test_what_has_been_started_is_no_draft_any_more(user: User, group: CustomerG
     run = make_run(user, group)
     for act in (
         lambda: start_run(run, user=user, dry_run=False),
-        lambda: import_runs.configure_run(run, options={}, overwrite_empty=True),
+        lambda: runs.configure_run(run, options={}, overwrite_empty=True),
         lambda: discard_run(run),
         lambda: reuse_file(run, user=user),
     ):

@@ -26,9 +26,9 @@ from cmphone.contacts.models import (
     User,
 )
 from cmphone.contacts.services import ContactDraft, save_contact
-from cmphone.contacts.site_export import read_site
-from cmphone.contacts.site_file import apply_site
-from cmphone.contacts.site_tables import MAX_BYTES, Section, SiteFileError, format_site, parse_site
+from cmphone.contacts.site.export import read_site
+from cmphone.contacts.site.file import apply_site
+from cmphone.contacts.site.tables import MAX_BYTES, Section, SiteFileError, format_site, parse_site
 from cmphone.properties.selectors import get_versions, load_properties
 from cmphone.properties.services import set_property
 from numbering.models import IndexEntry

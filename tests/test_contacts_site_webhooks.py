@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from cmphone.contacts.site_export import read_site
-from cmphone.contacts.site_file import apply_site
-from cmphone.contacts.site_tables import SiteFileError, format_site, parse_site
+from cmphone.contacts.site.export import read_site
+from cmphone.contacts.site.file import apply_site
+from cmphone.contacts.site.tables import SiteFileError, format_site, parse_site
 from cmphone.webhooks.models import PauseReason, Webhook
 from tests.make import make_customer_group
 

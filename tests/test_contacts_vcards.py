@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmphone.contacts.configuration import FieldRule, GroupRules
-from cmphone.contacts.import_types import ImportRecord
+from cmphone.contacts.imports.types import ImportRecord
 from cmphone.contacts.models import Contact
-from cmphone.contacts.vcard_parsing import MAX_PROPERTIES, MAX_VALUE, read_cards
-from cmphone.contacts.vcard_reading import open_vcards
-from cmphone.contacts.vcard_survey import survey_properties
-from cmphone.contacts.vcard_writing import Version, write_card
+from cmphone.contacts.vcards.parsing import MAX_PROPERTIES, MAX_VALUE, read_cards
+from cmphone.contacts.vcards.reading import open_vcards
+from cmphone.contacts.vcards.survey import survey_properties
+from cmphone.contacts.vcards.writing import Version, write_card
 from cmphone.problems import InvalidRequest
 from numbering.reading import Plan
 
@@ -503,10 +503,10 @@ def test_what_is_written_is_read_back(given: tuple[GroupRules, Contact], version
 
 def read_all(text: str, rules: GroupRules) -> ImportRecord:
     """Read without a file, as a property has no folder of its own."""
-    from cmphone.contacts import vcard_reading
+    from cmphone.contacts.vcards import reading
 
     (found,) = read_cards(BytesIO(text.encode()))
-    return vcard_reading.read_card(found, rules=rules, kind=vcard_reading.find_kind(found, rules))
+    return reading.read_card(found, rules=rules, kind=reading.find_kind(found, rules))
 
 
 def test_a_card_reads_like_this() -> None:

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from cmphone import demo
 from cmphone.contacts.models import Contact, User
 from cmphone.contacts.selectors import list_contacts
-from cmphone.contacts.site_export import read_site
+from cmphone.contacts.site.export import read_site
 from license.models import LicenseFile, Pool
 from numbering.models import IndexEntry
 from tests.make import log_in, make_license

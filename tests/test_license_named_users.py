@@ -16,8 +16,8 @@ from django.utils import translation
 from pytest_django import DjangoAssertNumQueries
 
 from cmphone.contacts.models import User
-from cmphone.contacts.site_file import apply_site
-from cmphone.contacts.site_tables import SiteFileError
+from cmphone.contacts.site.file import apply_site
+from cmphone.contacts.site.tables import SiteFileError
 from cmphone.problems import LicenseExhausted, Unavailable, as_problem
 from license import waiting
 from license.importing import import_license

@@ -16,11 +16,11 @@ from django.utils.translation import gettext as _
 
 from cmphone.calls.models import Call, Case
 from cmphone.contacts.configuration import get_current_configuration
-from cmphone.contacts.directory_models import DirectoryEntry
+from cmphone.contacts.directories.models import DirectoryEntry
 from cmphone.contacts.editing import delete_contacts
 from cmphone.contacts.erasure_models import Erasure, ErasureReason
 from cmphone.contacts.erasures import hold_suppressions, record_erasures
-from cmphone.contacts.import_traces import (
+from cmphone.contacts.imports.traces import (
     erase_files,
     erase_from_runs,
     erase_lines,

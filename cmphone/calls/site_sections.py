@@ -5,8 +5,8 @@ from django.utils.translation import gettext_lazy
 
 from cmphone.calls.models import CallRight, Line
 from cmphone.contacts.models import Role, User
-from cmphone.contacts.site_records import Site, SiteSection, show_names
-from cmphone.contacts.site_tables import Section, Table, read_names, read_text
+from cmphone.contacts.site.records import Site, SiteSection, show_names
+from cmphone.contacts.site.tables import Section, Table, read_names, read_text
 
 
 def apply_line(site: Site, table: Table) -> None:

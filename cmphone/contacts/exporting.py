@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from cmphone.contacts.configuration import GroupRules
 from cmphone.contacts.models import Contact, ContactKind
-from cmphone.contacts.vcard_writing import Version, name_company, write_card
+from cmphone.contacts.vcards.writing import Version, name_company, write_card
 from cmphone.csv_cells import write_csv
 
 CHUNK = 500

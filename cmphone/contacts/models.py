@@ -11,9 +11,7 @@ from django.db.models.functions import Left, Trim, Upper
 from django.utils.translation import gettext_lazy as _
 
 # Django looks for all models of contacts here.
-from cmphone.contacts import directory_models as directory_models
 from cmphone.contacts import erasure_models as erasure_models
-from cmphone.contacts import import_models as import_models
 from cmphone.contacts.configuration_models import (
     ContactField,
     ContactKind,

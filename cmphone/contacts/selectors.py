@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Q, QuerySet
 
 from cmphone.contacts.configuration import Configuration, GroupRules
-from cmphone.contacts.import_models import ImportRun
+from cmphone.contacts.imports.models import ImportRun
 from cmphone.contacts.models import Contact, CustomerGroup, CustomerGroupRight, Queue, User
 
 

@@ -2,10 +2,10 @@
 
 from celery import shared_task
 
-from cmphone.contacts.directories import list_due_directories
-from cmphone.contacts.directory_pulls import pull_directory as pull
+from cmphone.contacts.directories.pulls import pull_directory as pull
+from cmphone.contacts.directories.services import list_due_directories
 from cmphone.contacts.field_moving import finish_field_changes as finish
-from cmphone.contacts.import_work import remove_old_runs, work_off_runs
+from cmphone.contacts.imports.work import remove_old_runs, work_off_runs
 from cmphone.contacts.models import User, Way
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups as rebuild
 from cmphone.contacts.writing import Author

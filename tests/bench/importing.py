@@ -31,11 +31,11 @@ ROWS = 50_000
 # In it, the file is imported as a worker does it.  It tells its own peak: what the system counts for a child has that
 # of its parent in it.
 WORK = (
-    "import django; django.setup(); from cmphone.contacts.import_work import work_off_runs; work_off_runs()\n"
+    "import django; django.setup(); from cmphone.contacts.imports.work import work_off_runs; work_off_runs()\n"
     "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM:')))\n"
 )
 PROFILE = (
-    "import django; django.setup(); import cProfile, pstats; from cmphone.contacts.import_work import work_off_runs\n"
+    "import django; django.setup(); import cProfile, pstats; from cmphone.contacts.imports.work import work_off_runs\n"
     "p = cProfile.Profile(); p.runcall(work_off_runs); pstats.Stats(p).sort_stats('tottime').print_stats(45)\n"
 )
 
@@ -115,8 +115,8 @@ def write_lines(count: int, *, has_ids: bool) -> Iterator[str]:
 
 def import_file(file: Path, code: str = WORK) -> Figures:
     """Import a file in a process of its own, as the worker does it."""
-    from cmphone.contacts.import_models import ImportRun
-    from cmphone.contacts.import_runs import create_run, start_run
+    from cmphone.contacts.imports.models import ImportRun
+    from cmphone.contacts.imports.runs import create_run, start_run
     from cmphone.contacts.models import CustomerGroup, User
 
     user, group = User.objects.get(username="importer"), CustomerGroup.objects.get(name=GROUP)

@@ -21,16 +21,16 @@ from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError
 
 from cmphone.contacts.admin.rights import require_user
-from cmphone.contacts.directories import (
+from cmphone.contacts.directories.line import DirectoryFailed
+from cmphone.contacts.directories.models import Directory
+from cmphone.contacts.directories.pulls import list_pulls
+from cmphone.contacts.directories.services import (
     find_directory_errors,
     goes_elsewhere,
     preview_directory,
     set_password,
 )
-from cmphone.contacts.directory_line import DirectoryFailed
-from cmphone.contacts.directory_models import Directory
-from cmphone.contacts.directory_pulls import list_pulls
-from cmphone.contacts.import_report import TOTALS, list_findings
+from cmphone.contacts.imports.report import TOTALS, list_findings
 from cmphone.contacts.tasks import pull_directory
 
 FINDINGS = 20

@@ -23,7 +23,7 @@ from cmphone.contacts.configuration import GroupRules, get_current_configuration
 from cmphone.contacts.exporting import Export, export_csv, export_vcards
 from cmphone.contacts.models import Contact
 from cmphone.contacts.selectors import list_contacts
-from cmphone.contacts.vcard_writing import Version
+from cmphone.contacts.vcards.writing import Version
 from cmphone.csv_cells import choose_delimiter
 
 if TYPE_CHECKING:

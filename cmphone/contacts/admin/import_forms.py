@@ -13,10 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 from cmphone.contacts.admin.readings import label_field
 from cmphone.contacts.configuration import GroupRules
-from cmphone.contacts.csv_columns import list_choices
-from cmphone.contacts.import_models import ImportRun, ImportSource
+from cmphone.contacts.imports.csv_columns import list_choices
+from cmphone.contacts.imports.models import ImportRun, ImportSource
 from cmphone.contacts.models import ContactKind
-from cmphone.contacts.vcard_filling import AS_NAMED, list_targets
+from cmphone.contacts.vcards.filling import AS_NAMED, list_targets
 
 ENCODINGS: list[tuple[str, str]] = [
     ("utf-8-sig", "UTF-8"),

@@ -26,10 +26,10 @@ from cmphone.contacts.admin.import_forms import SettingsForm, UploadForm
 from cmphone.contacts.admin.readings import label_field
 from cmphone.contacts.admin.rights import read_rights, require_user
 from cmphone.contacts.configuration import GroupRules, get_current_configuration
-from cmphone.contacts.import_models import ImportRun, ImportSource, ImportState
-from cmphone.contacts.import_preview import PreviewedRecord, preview_run
-from cmphone.contacts.import_report import PLACES, TOTALS, list_findings, list_report_lines
-from cmphone.contacts.import_runs import (
+from cmphone.contacts.imports.models import ImportRun, ImportSource, ImportState
+from cmphone.contacts.imports.preview import PreviewedRecord, preview_run
+from cmphone.contacts.imports.report import PLACES, TOTALS, list_findings, list_report_lines
+from cmphone.contacts.imports.runs import (
     cancel_run,
     configure_run,
     create_run,

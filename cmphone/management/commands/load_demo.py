@@ -5,13 +5,13 @@ from django.core.management.base import BaseCommand, CommandError
 
 from cmphone import demo
 from cmphone.contacts.configuration import get_current_configuration
-from cmphone.contacts.import_files import FileOptions, import_all, open_source
-from cmphone.contacts.import_models import ImportSource
-from cmphone.contacts.import_types import Finding
+from cmphone.contacts.imports.files import FileOptions, import_all, open_source
+from cmphone.contacts.imports.models import ImportSource
+from cmphone.contacts.imports.types import Finding
 from cmphone.contacts.models import CustomerGroup, Way
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
-from cmphone.contacts.site_file import apply_site
-from cmphone.contacts.site_tables import SiteFileError, parse_site
+from cmphone.contacts.site.file import apply_site
+from cmphone.contacts.site.tables import SiteFileError, parse_site
 from cmphone.contacts.writing import Author
 from cmphone.problems import Problem
 from license.importing import import_license

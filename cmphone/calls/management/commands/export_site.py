@@ -6,8 +6,8 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError
 
 from cmphone.calls.site_sections import SECTIONS
-from cmphone.contacts.site_export import read_site
-from cmphone.contacts.site_tables import format_site
+from cmphone.contacts.site.export import read_site
+from cmphone.contacts.site.tables import format_site
 
 
 class Command(BaseCommand):

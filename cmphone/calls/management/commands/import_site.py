@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from cmphone.calls.site_sections import SECTIONS
 from cmphone.contacts.rebuilding import rebuild_stale_customer_groups
-from cmphone.contacts.site_file import apply_site
-from cmphone.contacts.site_tables import MAX_BYTES, SiteFileError, parse_site
+from cmphone.contacts.site.file import apply_site
+from cmphone.contacts.site.tables import MAX_BYTES, SiteFileError, parse_site
 from cmphone.file_arguments import read_file_argument
 
 

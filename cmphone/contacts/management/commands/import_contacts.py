@@ -17,11 +17,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
 from cmphone.contacts.configuration import get_current_configuration
-from cmphone.contacts.csv_reading import CsvFile, open_csv
-from cmphone.contacts.import_files import FileOptions, import_all, open_source, tell_source_of_file
-from cmphone.contacts.import_models import ImportSource
-from cmphone.contacts.import_types import Finding, Totals
-from cmphone.contacts.importing import BATCH
+from cmphone.contacts.imports.csv_reading import CsvFile, open_csv
+from cmphone.contacts.imports.files import FileOptions, import_all, open_source, tell_source_of_file
+from cmphone.contacts.imports.importing import BATCH
+from cmphone.contacts.imports.models import ImportSource
+from cmphone.contacts.imports.types import Finding, Totals
 from cmphone.contacts.models import CustomerGroup, Way
 from cmphone.contacts.writing import Author
 from cmphone.csv_cells import defuse

@@ -1,0 +1,1 @@
+"""Brings contacts in from directories (LDAP, Active Directory), again and again."""

@@ -1,0 +1,1 @@
+"""Brings contacts in from files and other systems."""

@@ -1,0 +1,1 @@
+"""Contacts as vCards: read and written."""
