@@ -39,7 +39,7 @@ VARIABLE = [
     (re.compile(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "UUID"),
     (re.compile(r"((?<=/contacts/)|(?<=contact=)|(?<=version=))\d+"), "N"),
 ]
-VARIABLE_MEMBERS = {"id", "token", "size", "version", "config_version", "templates_version", "request_id"}
+VARIABLE_MEMBERS = {"id", "token", "size", "version", "config_version", "templates_version", "request_id", "sort_key"}
 LEFT_OUT = "…"
 
 
