@@ -49,15 +49,18 @@ def find_slapd() -> str | None:
 
 def require_slapd() -> str:
     """Return the path of slapd, or skip the test."""
+    require_library()
     path = find_slapd()
     if path is None or not SCHEMA.is_dir():
-        how = "There is no slapd: install Debian's package slapd."
-    elif not _has_library():
-        how = "There is no python-ldap: pip install -r requirements-ldap.txt."
-    else:
-        return path
-    # In CI, too: to build python-ldap takes a compiler and headers, which not every machine gets.
-    pytest.skip(how)
+        pytest.skip("There is no slapd: install Debian's package slapd.")
+    return path
+
+
+def require_library() -> None:
+    """Skip the test where there is no python-ldap."""
+    # In CI, too: to build it takes a compiler and headers, which not every machine gets.
+    if not _has_library():
+        pytest.skip("There is no python-ldap: pip install -r requirements-ldap.txt.")
 
 
 def _has_library() -> bool:

@@ -44,6 +44,7 @@ from tests.directories import (
     make_entries,
     make_entry,
     relay,
+    require_library,
     require_slapd,
 )
 from tests.locks import start
@@ -594,11 +595,13 @@ def test_a_server_that_falls_silent_at_any_moment_is_left_in_time(slapd: Slapd, 
 
 
 def test_a_server_that_refuses_start_tls_gets_no_password() -> None:
+    require_library()
     heard = b""
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as threads:
 
         def refuse() -> None:
             nonlocal heard
+            listener.settimeout(10)
             client, _ = listener.accept()
             with client:
                 heard += client.recv(1_000)
