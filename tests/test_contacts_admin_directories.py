@@ -13,7 +13,7 @@ from cmphone.contacts.directories.services import get_server, set_password
 from cmphone.contacts.models import Contact, ContactChange, CustomerGroup, Way
 from cmphone.contacts.writing import Author
 from tests.admin_pages import errors_of, log_in_as, read, read_messages, url_of
-from tests.directories import PASSWORD
+from tests.directories import PASSWORD, require_library
 from tests.make import give_rights, make_customer_group, make_person
 
 pytestmark = pytest.mark.django_db
@@ -156,6 +156,7 @@ def test_deleting_a_directory_leaves_its_contacts(client: Client, group: Custome
 
 
 def test_a_test_of_a_connection_says_what_is_wrong(client: Client, group: CustomerGroup) -> None:
+    require_library()
     directory = make_directory(group)
     log_in_as(client, "admin", is_superuser=True)
     url = directory_url("preview", directory.pk)
@@ -197,6 +198,7 @@ def test_a_queue_that_is_away_is_told(client: Client, group: CustomerGroup, monk
 
 
 def test_the_last_pulls_stand_on_the_page(client: Client, group: CustomerGroup) -> None:
+    require_library()
     directory = make_directory(group)
     pull_directory(directory_id=directory.pk, by=Author(None, Way.DIRECTORY))
     log_in_as(client, "admin", is_superuser=True)
